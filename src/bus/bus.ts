@@ -1,0 +1,271 @@
+// The bus: one connection, and all that orch asks of NATS. Rooms above never import @nats-io; what a worker with
+// restricted credentials may not do is asked for here and so can be replaced here.
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import { Objm } from '@nats-io/obj';
+import { delay, type NatsConnection } from '@nats-io/transport-node';
+import {
+  laneConsumer,
+  OrchError,
+  type Priority,
+  RESULTS_BUCKET,
+  type ResultReference,
+  TASKS,
+} from '../protocol/index.ts';
+import { connectToServer, REQUEST_TIMEOUT_MS, type ServerOptions } from './connect.ts';
+import { Delivery } from './delivery.ts';
+import { toOrchError } from './errors.ts';
+import {
+  ensureLane,
+  inspectStreams,
+  type LaneInfo,
+  listLanes,
+  type ProvisionOptions,
+  provision,
+  type StreamReport,
+} from './provision.ts';
+import { LanePull, type PullHandler } from './pull.ts';
+import { type RangeOptions, Reader, type Stored } from './reader.ts';
+import { type TailOptions, tail } from './tail.ts';
+import { type WriteOptions, type WriteOutcome, Writer } from './writer.ts';
+
+/** A server that is away does not hold up the exit. */
+const CLOSE_FLUSH_MS = 1_000;
+
+export interface BusOptions extends ServerOptions, ProvisionOptions {
+  /** How long a write of a daemon may wait for a server that is away, in milliseconds; default `timeoutMs`. */
+  writeTimeoutMs?: number;
+}
+
+export interface ServerFacts {
+  name: string;
+  version: string;
+  url: string;
+  cluster: string | undefined;
+  rttMs: number;
+  /** JetStream storage of the account, in bytes; -1 = no limit. */
+  storage: number;
+  storageMax: number;
+  memory: number;
+  memoryMax: number;
+}
+
+/** Connects and returns the bus. Throws `unavailable`, `unsupported`, `denied` or `usage`. */
+export async function openBus(options: BusOptions = {}): Promise<Bus> {
+  const nc = await connectToServer(options);
+  return new Bus(
+    nc,
+    options,
+    await jetstreamManager(nc, { checkAPI: false, timeout: options.timeoutMs ?? REQUEST_TIMEOUT_MS }),
+  );
+}
+
+export class Bus {
+  readonly #nc: NatsConnection;
+  readonly #options: BusOptions;
+  readonly #manager: JetStreamManager;
+  readonly #reader: Reader;
+  readonly #writer: Writer;
+  readonly #knownLanes = new Map<string, Promise<void>>();
+  readonly #onReconnect = new Set<() => void>();
+  /** How long a request may take, in milliseconds. */
+  readonly timeoutMs: number;
+
+  constructor(nc: NatsConnection, options: BusOptions, manager: JetStreamManager) {
+    this.timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
+    this.#nc = nc;
+    this.#options = options;
+    this.#manager = manager;
+    this.#reader = new Reader(nc, { inboxPrefix: options.inboxPrefix, timeoutMs: this.timeoutMs });
+    this.#writer = new Writer(nc, {
+      inboxPrefix: options.inboxPrefix,
+      timeoutMs: options.writeTimeoutMs ?? this.timeoutMs,
+    });
+    void this.#watchConnection();
+  }
+
+  // -- streams
+
+  write(subject: string, bytes: Uint8Array, options?: WriteOptions): Promise<WriteOutcome> {
+    return this.#writer.write(subject, bytes, options);
+  }
+
+  last(stream: string, filter: string, from?: 'replica' | 'leader'): Promise<Stored | undefined> {
+    return this.#reader.last(stream, filter, from);
+  }
+
+  bySequence(stream: string, seq: number): Promise<Stored | undefined> {
+    return this.#reader.bySequence(stream, seq);
+  }
+
+  range(stream: string, options: RangeOptions): AsyncGenerator<Stored> {
+    return this.#reader.range(stream, options);
+  }
+
+  tail(stream: string, options: TailOptions): AsyncGenerator<Stored> {
+    return tail(this.#nc, stream, options);
+  }
+
+  /** Removes the message with this sequence; true when it was there. */
+  async deleteMessage(stream: string, seq: number): Promise<boolean> {
+    return this.#manager.streams.deleteMessage(stream, seq, false).catch(() => false);
+  }
+
+  /** Removes all messages on a filter; returns how many. */
+  async purge(stream: string, filter: string): Promise<number> {
+    try {
+      return (await this.#manager.streams.purge(stream, { filter })).purged;
+    } catch (error) {
+      throw toOrchError(error, `cannot remove ${filter}`);
+    }
+  }
+
+  /** The subjects on a filter that a stream holds messages of, at most 100,000. */
+  async subjects(stream: string, filter: string): Promise<string[]> {
+    try {
+      const info = await this.#manager.streams.info(stream, { subjects_filter: filter });
+      return Object.keys(info.state.subjects ?? {});
+    } catch (error) {
+      throw toOrchError(error, `cannot list the subjects of ${stream}`);
+    }
+  }
+
+  // -- events
+
+  /** Hears live messages on a subject. What the callback throws goes to `onError`, and the subscription lives on. */
+  subscribe(
+    subject: string,
+    callback: (subject: string, bytes: Uint8Array) => void,
+    onError: (error: unknown) => void = () => {},
+  ): () => void {
+    const subscription = this.#nc.subscribe(subject, {
+      callback: (error, msg) => {
+        if (error) return onError(error);
+        try {
+          callback(msg.subject, msg.data);
+        } catch (thrown) {
+          onError(thrown);
+        }
+      },
+    });
+    return () => subscription.unsubscribe();
+  }
+
+  /** Calls back after each reconnect: what was sent while the server was away is gone. */
+  onReconnect(callback: () => void): () => void {
+    this.#onReconnect.add(callback);
+    return () => this.#onReconnect.delete(callback);
+  }
+
+  // -- lanes
+
+  provision(): Promise<void> {
+    return provision(this.#manager, this.#options);
+  }
+
+  /** Makes sure that a lane exists; asked once for each lane and connection. */
+  ensureLane(priority: Priority, lane: string): Promise<void> {
+    const consumer = laneConsumer(priority, lane);
+    let known = this.#knownLanes.get(consumer);
+    if (!known) {
+      known = ensureLane(this.#manager, priority, lane, this.#options);
+      this.#knownLanes.set(consumer, known);
+      known.catch(() => this.#knownLanes.delete(consumer));
+    }
+    return known;
+  }
+
+  async lanes(): Promise<LaneInfo[]> {
+    try {
+      return await listLanes(this.#manager);
+    } catch (error) {
+      throw toOrchError(error, 'cannot list the lanes');
+    }
+  }
+
+  /** Calls back when a lane's consumer appears anywhere. */
+  onLaneCreated(callback: () => void): () => void {
+    return this.subscribe(`$JS.EVENT.ADVISORY.CONSUMER.CREATED.${TASKS}.*`, callback);
+  }
+
+  pull(consumer: string, handler: PullHandler): LanePull {
+    return new LanePull(this.#nc, consumer, this.#options.inboxPrefix, handler);
+  }
+
+  /** A lease that was taken by another connection, from its acknowledgement subject. */
+  resumeDelivery(subject: string, ackSubject: string): Delivery {
+    return new Delivery(this.#nc, { subject, reply: ackSubject, data: new Uint8Array() });
+  }
+
+  // -- large results
+
+  /** Stores bytes under a name and returns the reference to them. */
+  async putObject(name: string, bytes: Uint8Array): Promise<ResultReference> {
+    try {
+      const store = await new Objm(this.#manager.jetstream()).create(RESULTS_BUCKET, {
+        description: 'orch: results over 64 KiB',
+      });
+      const info = await store.putBlob({ name }, bytes);
+      return { bucket: RESULTS_BUCKET, name, bytes: info.size, digest: info.digest };
+    } catch (error) {
+      throw toOrchError(error, `cannot store result ${name}`);
+    }
+  }
+
+  async getObject(reference: ResultReference): Promise<Uint8Array | undefined> {
+    try {
+      const store = await new Objm(this.#manager.jetstream()).open(reference.bucket);
+      return (await store.getBlob(reference.name)) ?? undefined;
+    } catch (error) {
+      throw toOrchError(error, `cannot read result ${reference.name}`);
+    }
+  }
+
+  // -- the server itself
+
+  async server(): Promise<ServerFacts> {
+    const info = this.#nc.info;
+    if (!info) throw new OrchError('unavailable', 'not connected');
+    try {
+      const [rttMs, account] = await Promise.all([this.#nc.rtt(), this.#manager.getAccountInfo()]);
+      return {
+        name: info.server_name ?? info.server_id,
+        version: info.version,
+        url: this.#nc.getServer(),
+        cluster: info.cluster,
+        rttMs,
+        storage: account.storage,
+        storageMax: account.limits.max_storage,
+        memory: account.memory,
+        memoryMax: account.limits.max_memory,
+      };
+    } catch (error) {
+      throw toOrchError(error, 'cannot ask the server about itself');
+    }
+  }
+
+  async streams(): Promise<StreamReport[]> {
+    return inspectStreams(this.#manager);
+  }
+
+  get isClosed(): boolean {
+    return this.#nc.isClosed();
+  }
+
+  /** Sends what is buffered and closes; safe to call twice. */
+  async close(): Promise<void> {
+    if (this.#nc.isClosed()) return;
+    await Promise.race([this.#nc.flush().catch(() => {}), delay(CLOSE_FLUSH_MS)]);
+    this.#writer.close();
+    await this.#nc.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #watchConnection(): Promise<void> {
+    for await (const status of this.#nc.status()) {
+      if (status.type === 'reconnect') for (const callback of this.#onReconnect) callback();
+    }
+  }
+}

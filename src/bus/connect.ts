@@ -1,0 +1,162 @@
+// The connection to NATS: who we are, where the server is, what it must be able to do.
+// Promises: a server that is too old or has no JetStream is refused here, in one line that says what was found and
+// what is needed. Never: a password, token or seed in a message or a log.
+import { readFileSync } from 'node:fs';
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  nkeyAuthenticator,
+} from '@nats-io/transport-node';
+import { messageOf, OrchError, SERVER_VERSION_MIN } from '../protocol/index.ts';
+import { toOrchError } from './errors.ts';
+
+/** Where a server is and who is calling. */
+export interface ServerOptions {
+  /** URLs; default `nats://127.0.0.1:4222`. */
+  servers?: readonly string[];
+  user?: string;
+  password?: string;
+  token?: string;
+  /** Path of a `.creds` file. */
+  creds?: string;
+  /** Path of a file with an nkey seed. */
+  nkey?: string;
+  /** Paths of PEM files. */
+  tlsCert?: string;
+  tlsKey?: string;
+  tlsCa?: string;
+  tlsFirst?: boolean;
+  /** Default `_INBOX`. */
+  inboxPrefix?: string;
+  /** Shown in the server's list of connections. */
+  name?: string;
+  /** How long a first connection and a request may take, in milliseconds; default 5,000. */
+  timeoutMs?: number;
+  /** Keep trying for ever, also before the first connection: for daemons. */
+  patient?: boolean;
+}
+
+export const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
+export const REQUEST_TIMEOUT_MS = 5_000;
+
+/** Connects and checks the server. Throws `unavailable`, `unsupported`, `denied` or `usage`. */
+export async function connectToServer(options: ServerOptions): Promise<NatsConnection> {
+  const servers = options.servers?.length ? [...options.servers] : [DEFAULT_SERVER];
+  let nc: NatsConnection;
+  try {
+    nc = await connect(connectionOptions(servers, options));
+  } catch (error) {
+    const failure = toOrchError(error, `cannot connect to ${servers.map(withoutCredentials).join(', ')}`);
+    throw failure.code === 'unavailable'
+      ? new OrchError('unavailable', failure.message, {
+          advice: 'start one with `orch up`, or name another with -s/--server',
+          cause: error,
+        })
+      : failure;
+  }
+  try {
+    checkServer(nc);
+  } catch (error) {
+    await nc.close();
+    throw error;
+  }
+  return nc;
+}
+
+function connectionOptions(servers: string[], options: ServerOptions): NodeConnectionOptions {
+  const { timeoutMs = REQUEST_TIMEOUT_MS, patient = false } = options;
+  const connection: NodeConnectionOptions = {
+    servers,
+    name: options.name ?? 'orch',
+    timeout: timeoutMs,
+    noAsyncTraces: true,
+    // A daemon outlives its server; a command gives up with its own time limit.
+    maxReconnectAttempts: patient ? -1 : 5,
+    waitOnFirstConnect: patient,
+    reconnectTimeWait: 500,
+    reconnectJitter: 500,
+    pingInterval: 5_000,
+    maxPingOut: 2,
+    ignoreAuthErrorAbort: patient,
+    inboxPrefix: options.inboxPrefix ?? '_INBOX',
+  };
+  if (options.token !== undefined) connection.token = options.token;
+  if (options.user !== undefined) connection.user = options.user;
+  if (options.password !== undefined) connection.pass = options.password;
+  const authenticators = credentialAuthenticators(options);
+  if (authenticators.length > 0) connection.authenticator = authenticators;
+  if (options.tlsCert || options.tlsKey || options.tlsCa || options.tlsFirst) {
+    connection.tls = {
+      ...(options.tlsCert ? { certFile: readable(options.tlsCert, 'TLS certificate') } : {}),
+      ...(options.tlsKey ? { keyFile: readable(options.tlsKey, 'TLS key') } : {}),
+      ...(options.tlsCa ? { caFile: readable(options.tlsCa, 'TLS authority') } : {}),
+      ...(options.tlsFirst ? { handshakeFirst: true } : {}),
+    };
+  }
+  return connection;
+}
+
+// Files are read again at each connect, so that rotated credentials work after a reconnect.
+function credentialAuthenticators(options: ServerOptions): Authenticator[] {
+  const list: Authenticator[] = [];
+  const { creds, nkey } = options;
+  if (creds !== undefined) {
+    readable(creds, 'credentials file');
+    list.push(nonce => credsAuthenticator(readFileSync(creds))(nonce));
+  }
+  if (nkey !== undefined) {
+    readable(nkey, 'nkey file');
+    list.push(nonce => nkeyAuthenticator(Buffer.from(readFileSync(nkey, 'utf8').trim()))(nonce));
+  }
+  return list;
+}
+
+function readable(path: string, what: string): string {
+  try {
+    readFileSync(path);
+    return path;
+  } catch (error) {
+    throw new OrchError('usage', `${what} ${path} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function checkServer(nc: NatsConnection): void {
+  const version = nc.info?.version ?? 'unknown';
+  if (compareVersions(version, SERVER_VERSION_MIN) < 0) {
+    throw new OrchError(
+      'unsupported',
+      `nats-server ${version} at ${nc.getServer()} is too old, ${SERVER_VERSION_MIN} or newer is needed`,
+      {
+        advice: 'upgrade it, or let `orch up` bring its own',
+      },
+    );
+  }
+  if (!nc.info?.jetstream) {
+    throw new OrchError(
+      'unsupported',
+      `nats-server ${version} at ${nc.getServer()} has no JetStream, which orch needs`,
+      {
+        advice: 'start it with -js, or let `orch up` bring its own',
+      },
+    );
+  }
+}
+
+/** Compares `2.14.0` with `2.9.21`; a pre-release counts as its release. Anything unreadable is oldest. */
+export function compareVersions(a: string, b: string): number {
+  const parts = (version: string) => (/(\d+)\.(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
+  const [left, right] = [parts(a), parts(b)];
+  for (let i = 0; i < 3; i++) {
+    const difference = (left[i] ?? -1) - (right[i] ?? -1);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** A server URL that can be shown: user, password and token are cut out. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, '//');
+}

@@ -1,0 +1,70 @@
+// One delivery of a queue message: the lease that comes with it, and the words to renew it or end it.
+// An acknowledgement is a hint to the queue and is never waited for: a lost one means a redelivery, which the journal
+// recognises. What decides is written to the journal first.
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+
+export class Delivery {
+  readonly #nc: NatsConnection;
+  /** Subject to acknowledge on; enough to go on with this lease from another connection. */
+  readonly ackSubject: string;
+  readonly subject: string;
+  readonly headers: MsgHdrs | undefined;
+  readonly bytes: Uint8Array;
+  /** How often the message was delivered, this one included. Lost when a single server is killed. */
+  readonly deliveryCount: number;
+  /** Stream sequence of the message. */
+  readonly queueSeq: number;
+  /** When the server stored the message. */
+  readonly storedAt: Date;
+  /** Messages that still wait in this lane. */
+  readonly pending: number;
+
+  constructor(
+    nc: NatsConnection,
+    msg: Pick<Msg, 'subject' | 'data'> & { reply?: string; headers?: MsgHdrs },
+  ) {
+    const ack = parseAckSubject(msg.reply ?? '');
+    this.#nc = nc;
+    this.ackSubject = msg.reply ?? '';
+    this.subject = msg.subject;
+    this.headers = msg.headers;
+    this.bytes = msg.data;
+    this.deliveryCount = ack.deliveryCount;
+    this.queueSeq = ack.streamSeq;
+    this.storedAt = ack.storedAt;
+    this.pending = ack.pending;
+  }
+
+  /** The task is final: the message goes. */
+  ack(): void {
+    this.#say('+ACK');
+  }
+
+  /** The lease starts anew. */
+  working(): void {
+    this.#say('+WPI');
+  }
+
+  /** Back to the lane, at once or after a delay in milliseconds. */
+  nak(delayMs = 0): void {
+    this.#say(delayMs > 0 ? `-NAK ${JSON.stringify({ delay: Math.ceil(delayMs) * 1_000_000 })}` : '-NAK');
+  }
+
+  #say(word: string): void {
+    if (!this.#nc.isClosed()) this.#nc.publish(this.ackSubject, word);
+  }
+}
+
+// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`, or with a domain and an
+// account hash before the stream.
+function parseAckSubject(subject: string) {
+  const tokens = subject.split('.');
+  const offset = tokens.length >= 11 ? 6 : 4;
+  const number = (i: number) => Number(tokens[offset + i]);
+  return {
+    deliveryCount: number(0),
+    streamSeq: number(1),
+    storedAt: new Date(number(3) / 1_000_000),
+    pending: number(4),
+  };
+}

@@ -1,0 +1,164 @@
+// Reads of stored messages without a consumer: the last one on a subject, one by its sequence, or a range.
+import { createInbox, type MsgHdrs, type NatsConnection, RequestError } from '@nats-io/transport-node';
+import { OrchError } from '../protocol/index.ts';
+import { toOrchError } from './errors.ts';
+
+const BATCH = 1_000;
+
+/** A message as a stream holds it. */
+export interface Stored {
+  stream: string;
+  subject: string;
+  /** Stream sequence. */
+  seq: number;
+  /** When the server stored it. */
+  time: Date;
+  headers: MsgHdrs | undefined;
+  bytes: Uint8Array;
+}
+
+export interface RangeOptions {
+  /** Only messages on this subject; wildcards allowed. */
+  filter: string;
+  /** First stream sequence to read; default 1. Not together with `since`. */
+  from?: number;
+  /** Oldest time to read. */
+  since?: Date;
+  signal?: AbortSignal;
+}
+
+type GetRequest = { last_by_subj: string } | { seq: number } | { seq: number; next_by_subj: string };
+
+export class Reader {
+  readonly #nc: NatsConnection;
+  readonly #inboxPrefix: string | undefined;
+  readonly #timeoutMs: number;
+
+  constructor(nc: NatsConnection, options: { inboxPrefix?: string | undefined; timeoutMs: number }) {
+    this.#nc = nc;
+    this.#inboxPrefix = options.inboxPrefix;
+    this.#timeoutMs = options.timeoutMs;
+  }
+
+  /**
+   * The last message on a subject or filter. `from: 'replica'` is one hop and may be stale on a replicated stream;
+   * `'leader'` is current: a decision that lost its compare-and-set reads from there.
+   */
+  async last(
+    stream: string,
+    filter: string,
+    from: 'replica' | 'leader' = 'replica',
+  ): Promise<Stored | undefined> {
+    return from === 'replica'
+      ? this.#direct(stream, { last_by_subj: filter })
+      : this.#fromLeader(stream, { last_by_subj: filter });
+  }
+
+  /** The message with a stream sequence, if it is still there. */
+  bySequence(stream: string, seq: number): Promise<Stored | undefined> {
+    return this.#direct(stream, { seq });
+  }
+
+  /** All stored messages on a filter, oldest first, up to the end of the stream as it is when that is reached. */
+  async *range(stream: string, options: RangeOptions): AsyncGenerator<Stored> {
+    let from: { seq: number } | { start_time: string } = options.since
+      ? { start_time: options.since.toISOString() }
+      : { seq: Math.max(1, options.from ?? 1) };
+    while (!options.signal?.aborted) {
+      const batch = await this.#batch(stream, { ...from, batch: BATCH, next_by_subj: options.filter });
+      yield* batch.messages;
+      const last = batch.messages.at(-1);
+      if (!last || batch.pending === 0) return;
+      from = { seq: last.seq + 1 };
+    }
+  }
+
+  async #direct(stream: string, request: GetRequest): Promise<Stored | undefined> {
+    const msg = await this.#request(`$JS.API.DIRECT.GET.${stream}`, request, stream);
+    if (msg.headers?.code === 404) return undefined;
+    return storedFromHeaders(msg.headers, msg.data);
+  }
+
+  async #fromLeader(stream: string, request: GetRequest): Promise<Stored | undefined> {
+    const reply = (await this.#request(`$JS.API.STREAM.MSG.GET.${stream}`, request, stream)).json<{
+      message?: { subject: string; seq: number; time: string; data?: string; hdrs?: string };
+      error?: { code: number; err_code: number; description: string };
+    }>();
+    if (reply.error?.code === 404) return undefined;
+    if (!reply.message)
+      throw new OrchError(
+        'unavailable',
+        `cannot read ${stream}: ${reply.error?.description ?? 'no message'}`,
+      );
+    const { subject, seq, time, data } = reply.message;
+    return {
+      stream,
+      subject,
+      seq,
+      time: new Date(time),
+      headers: undefined,
+      bytes: Buffer.from(data ?? '', 'base64'),
+    };
+  }
+
+  async #request(subject: string, body: unknown, stream: string) {
+    try {
+      return await this.#nc.request(subject, JSON.stringify(body), { timeout: this.#timeoutMs });
+    } catch (error) {
+      if (error instanceof RequestError && error.isNoResponders()) throw noStream(stream, error);
+      throw toOrchError(error, `cannot read ${stream}`);
+    }
+  }
+
+  // A batch comes as many messages on one inbox and ends with a 204 that says how many are left.
+  #batch(stream: string, request: object): Promise<{ messages: Stored[]; pending: number }> {
+    return new Promise((resolve, reject) => {
+      const messages: Stored[] = [];
+      const inbox = createInbox(this.#inboxPrefix);
+      const end = (settle: () => void) => {
+        clearTimeout(timer);
+        subscription.unsubscribe();
+        settle();
+      };
+      const timer = setTimeout(() => end(() => reject(batchTimeout(stream))), this.#timeoutMs);
+      const subscription = this.#nc.subscribe(inbox, {
+        callback: (error, msg) => {
+          timer.refresh();
+          const code = msg.headers?.code ?? 0;
+          if (error) end(() => reject(toOrchError(error, `cannot read ${stream}`)));
+          else if (code === 0) messages.push(storedFromHeaders(msg.headers, msg.data));
+          else if (code === 204)
+            end(() => resolve({ messages, pending: Number(msg.headers?.get('Nats-Num-Pending') ?? 0) }));
+          else if (code === 404) end(() => resolve({ messages, pending: 0 }));
+          else if (code === 503) end(() => reject(noStream(stream)));
+          else
+            end(() =>
+              reject(new OrchError('unavailable', `cannot read ${stream}: ${msg.headers?.description}`)),
+            );
+        },
+      });
+      this.#nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply: inbox });
+    });
+  }
+}
+
+const batchTimeout = (stream: string) =>
+  new OrchError('unavailable', `cannot read ${stream}: the server did not answer in time`);
+
+const noStream = (stream: string, cause?: unknown) =>
+  new OrchError('not_found', `stream ${stream} does not exist or has no leader`, {
+    advice: 'run `orch up`, or publish a task: the first one creates the streams',
+    cause,
+  });
+
+function storedFromHeaders(headers: MsgHdrs | undefined, bytes: Uint8Array): Stored {
+  if (!headers) throw new OrchError('unavailable', 'a stored message came without its headers');
+  return {
+    stream: headers.get('Nats-Stream'),
+    subject: headers.get('Nats-Subject'),
+    seq: Number(headers.get('Nats-Sequence')),
+    time: new Date(headers.get('Nats-Time-Stamp')),
+    headers,
+    bytes,
+  };
+}

@@ -1,0 +1,210 @@
+// Runs a nats-server as a child: on loopback, with JetStream on disk, every write synced before it is acknowledged.
+// Promises: `startServer` returns when it accepts clients; `stop` returns when it is gone; a second server on the same
+// folder is refused, and so is a taken port, both in one line.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { connect as connectTcp, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, OrchError } from '../protocol/index.ts';
+
+export interface ServerProcessOptions {
+  binary: string;
+  /** JetStream's folder, the configuration and the log; created when absent. */
+  dataDir: string;
+  /** Default 4222; 0 takes a free one. */
+  port?: number;
+  /** Default 127.0.0.1. */
+  host?: string;
+  /** `always`, or how seldom writes reach the disk, such as `1s`. */
+  sync?: string;
+  /** Lines for the configuration file, for a cluster or accounts. */
+  extraConfig?: string;
+}
+
+export interface ServerProcess {
+  url: string;
+  port: number;
+  pid: number;
+  /** Settles when the process has ended, for whatever reason. */
+  exited: Promise<void>;
+  stop(): Promise<void>;
+}
+
+const READY_MS = 20_000;
+const STOP_MS = 10_000;
+/** JetStream may fill this share of the disk that is free: a store that is full heals, a full disk does not. */
+const DISK_SHARE = 0.8;
+
+export async function startServer(options: ServerProcessOptions): Promise<ServerProcess> {
+  const { binary, dataDir, host = '127.0.0.1', sync = 'always', extraConfig = '' } = options;
+  await makeFolder(dataDir);
+  const unlock = await lockFolder(dataDir);
+  try {
+    const port = options.port === 0 ? await freePort() : (options.port ?? 4222);
+    await checkPort(host, port);
+    const config = join(dataDir, 'nats-server.conf');
+    const log = join(dataDir, 'nats-server.log');
+    const { bavail, bsize } = await statfs(dataDir);
+    await writeFile(
+      config,
+      [
+        `listen: ${JSON.stringify(`${host}:${port}`)}`,
+        `server_name: ${JSON.stringify(`orch-${port}`)}`,
+        `log_file: ${JSON.stringify(log)}`,
+        `logfile_size_limit: ${16 * 1024 ** 2}`,
+        'jetstream {',
+        `  store_dir: ${JSON.stringify(dataDir)}`,
+        `  sync_interval: ${sync}`,
+        `  max_file_store: ${Math.floor(bavail * bsize * DISK_SHARE)}`,
+        `  max_memory_store: ${1024 ** 3}`,
+        '}',
+        extraConfig,
+        '',
+      ].join('\n'),
+    );
+    // Its own process group: Ctrl-C reaches orch, which drains first and stops the server last.
+    const stderr = await open(`${log}.stderr`, 'w');
+    const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', stderr.fd], detached: true });
+    await stderr.close();
+    const exited = new Promise<void>(resolve =>
+      child.once('exit', () => resolve()).once('error', () => resolve()),
+    );
+    void exited.then(unlock);
+    await ready(child, exited, host, port, log);
+    return {
+      url: `nats://${host}:${port}`,
+      port,
+      pid: child.pid ?? 0,
+      exited,
+      stop: () => stop(child, exited),
+    };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+async function makeFolder(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true });
+    await writeFile(join(dataDir, '.writable'), '');
+    await rm(join(dataDir, '.writable'));
+  } catch (error) {
+    throw new OrchError('usage', `data folder ${dataDir} is not writable: ${messageOf(error)}`, {
+      advice: 'name another with --data',
+    });
+  }
+}
+
+// The lock names its process, so that one left behind by a crash is recognised.
+async function lockFolder(dataDir: string): Promise<() => Promise<void>> {
+  const path = join(dataDir, 'orch.lock');
+  for (let tries = 0; tries < 3; tries++) {
+    try {
+      const file = await open(path, 'wx');
+      await file.writeFile(String(process.pid));
+      await file.close();
+      return () => rm(path, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const pid = Number(await readFile(path, 'utf8').catch(() => ''));
+      if (pid > 0 && isAlive(pid)) {
+        throw new OrchError('usage', `data folder ${dataDir} is in use by process ${pid}`, {
+          advice: 'stop it, or name another folder with --data',
+        });
+      }
+      await rm(path, { force: true });
+    }
+  }
+  throw new OrchError('usage', `data folder ${dataDir} is being locked by somebody else`);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function checkPort(host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const probe = createServer()
+      .once('error', (error: NodeJS.ErrnoException) =>
+        reject(
+          new OrchError(
+            'unavailable',
+            `cannot listen on ${host}:${port}: ${error.code === 'EADDRINUSE' ? 'the port is taken' : messageOf(error)}`,
+            {
+              advice: 'use another with --port, or join what runs there with `orch worker -s`',
+            },
+          ),
+        ),
+      )
+      .listen(port, host, () => probe.close(() => resolve()));
+  });
+}
+
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+      .once('error', reject)
+      .listen(0, '127.0.0.1', () => {
+        const address = probe.address();
+        probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+      });
+  });
+}
+
+async function ready(
+  child: ChildProcess,
+  exited: Promise<void>,
+  host: string,
+  port: number,
+  log: string,
+): Promise<void> {
+  const deadline = Date.now() + READY_MS;
+  let gone = false;
+  void exited.then(() => {
+    gone = true;
+  });
+  while (!(await accepts(host, port))) {
+    if (gone || Date.now() > deadline) {
+      child.kill('SIGKILL');
+      const tail = (await lastLine(`${log}.stderr`)) || (await lastLine(log));
+      throw new OrchError(
+        'unavailable',
+        `nats-server ${gone ? 'ended at once' : `was not ready in ${READY_MS / 1000}s`}: ${tail}`,
+        { advice: `see ${log}` },
+      );
+    }
+    await sleep(20);
+  }
+}
+
+async function lastLine(path: string): Promise<string> {
+  return (await readFile(path, 'utf8').catch(() => '')).trim().split('\n').at(-1) ?? '';
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connectTcp(port, host)
+      .once('data', () => settle(true))
+      .once('error', () => settle(false))
+      .setTimeout(1_000, () => settle(false));
+    const settle = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+  });
+}
+
+async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await exited;
+  clearTimeout(timer);
+}

@@ -1,0 +1,2 @@
+// Configuration: flag, then environment, then file, then default.
+export * from './paths.ts';

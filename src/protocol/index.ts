@@ -1,0 +1,8 @@
+// The wire as data. Nothing here talks to a server; `subjects.md` says the same in prose, and a test compares them.
+export * from './codec.ts';
+export * from './duration.ts';
+export * from './errors.ts';
+export * from './names.ts';
+export * from './streams.ts';
+export * from './subjects.ts';
+export * from './task.ts';

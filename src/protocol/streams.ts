@@ -1,0 +1,156 @@
+// The streams and buckets of orch as data, with the reason for each setting that is not a default. The bus turns
+// them into server configuration; `orch doctor` compares what it finds with them.
+import type { Priority } from './names.ts';
+import { laneConsumer, laneFilter } from './subjects.ts';
+
+export const TASKS = 'ORCH_TASKS';
+export const JOURNAL = 'ORCH_JOURNAL';
+export const DEAD = 'ORCH_DEAD';
+export const OUTPUT = 'ORCH_OUTPUT';
+export const BOARD = 'KV_orch-board';
+export const RESULTS_BUCKET = 'orch-results';
+
+export const SERVER_VERSION_MIN = '2.12.0';
+export const LEASE_MS_DEFAULT = 15_000;
+export const LEASE_MS_MIN = 1_000;
+export const LEASE_MS_MAX = 3_600_000;
+export const LANES_MAX = 256;
+export const JOURNAL_AGE_DAYS = 30;
+export const OUTPUT_AGE_DAYS = 7;
+/** Where the one lease length of a cluster is kept, in milliseconds: the metadata of ORCH_TASKS. */
+export const LEASE_METADATA = 'orch.lease_ms';
+/** The priority group of every lane consumer: a pull states how specialised its worker is. */
+export const PRIORITY_GROUP = 'workers';
+
+const DAY_NS = 86_400 * 1_000_000_000;
+
+/** A stream's configuration in the words of the JetStream API; times in nanoseconds. */
+export interface StreamSettings {
+  name: string;
+  description: string;
+  subjects?: string[];
+  retention: 'limits' | 'workqueue';
+  storage: 'file' | 'memory';
+  discard: 'old' | 'new';
+  allow_direct: true;
+  max_age?: number;
+  max_bytes?: number;
+  max_msg_size?: number;
+  max_msgs_per_subject?: number;
+  max_consumers?: number;
+  discard_new_per_subject?: boolean;
+  deny_delete?: boolean;
+  republish?: { src: string; dest: string };
+  sources?: { name: string; subject_transforms: { src: string; dest: string }[] }[];
+  metadata?: Record<string, string>;
+}
+
+/** All streams, in the order in which they are created: the board sources from the journal. */
+export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
+  return [
+    {
+      name: TASKS,
+      description: 'orch: the queue, one message a task that is not final',
+      subjects: ['tasks.*.*.*'],
+      retention: 'workqueue',
+      storage: 'file',
+      // A second publish of a queued task is refused by the server itself, with no window in time.
+      max_msgs_per_subject: 1,
+      discard: 'new',
+      discard_new_per_subject: true,
+      allow_direct: true,
+      max_msg_size: 1024 * 1024,
+      // 2.15 stops at 1,000 consumers when this is left at -1.
+      max_consumers: 5_000,
+      metadata: { [LEASE_METADATA]: String(leaseMs) },
+    },
+    {
+      name: JOURNAL,
+      description: 'orch: the append-only truth about tasks',
+      subjects: ['journal.>'],
+      retention: 'limits',
+      storage: 'file',
+      discard: 'old',
+      max_age: JOURNAL_AGE_DAYS * DAY_NS,
+      max_msg_size: 512 * 1024,
+      allow_direct: true,
+      // What people tail is what the journal accepted, and nothing else.
+      republish: { src: 'journal.>', dest: 'events.>' },
+    },
+    {
+      name: DEAD,
+      description: 'orch: the queue messages of tasks that failed for good, kept for an operator’s retry',
+      subjects: ['dead.*'],
+      retention: 'limits',
+      storage: 'file',
+      discard: 'old',
+      max_age: JOURNAL_AGE_DAYS * DAY_NS,
+      max_msgs_per_subject: 1,
+      max_msg_size: 1024 * 1024,
+      allow_direct: true,
+    },
+    {
+      name: OUTPUT,
+      description: 'orch: what tasks print',
+      subjects: ['output.*.*.*'],
+      retention: 'limits',
+      storage: 'file',
+      discard: 'old',
+      max_age: OUTPUT_AGE_DAYS * DAY_NS,
+      max_bytes: 4 * 1024 ** 3,
+      max_msg_size: 256 * 1024,
+      allow_direct: true,
+    },
+    {
+      name: BOARD,
+      description: 'orch: the last entry of each task, sourced from the journal',
+      retention: 'limits',
+      storage: 'memory',
+      discard: 'old',
+      max_msgs_per_subject: 1,
+      max_age: JOURNAL_AGE_DAYS * DAY_NS,
+      max_bytes: 256 * 1024 ** 2,
+      allow_direct: true,
+      sources: [
+        {
+          name: JOURNAL,
+          subject_transforms: [
+            { src: 'journal.task.*.*.*', dest: '$KV.orch-board.{{wildcard(1)}}' },
+            { src: 'journal.task.*.queued.*.*', dest: '$KV.orch-board.{{wildcard(1)}}' },
+          ],
+        },
+      ],
+    },
+  ];
+}
+
+/** A lane consumer's configuration in the words of the JetStream API; times in nanoseconds. */
+export interface LaneSettings {
+  durable_name: string;
+  filter_subject: string;
+  ack_policy: 'explicit';
+  ack_wait: number;
+  max_deliver: -1;
+  max_ack_pending: number;
+  max_waiting: number;
+  priority_groups: string[];
+  priority_policy: 'prioritized';
+}
+
+/** The one consumer of a lane, shared by all workers that can serve it. */
+export function laneSettings(priority: Priority, lane: string, leaseMs: number): LaneSettings {
+  return {
+    durable_name: laneConsumer(priority, lane),
+    filter_subject: laneFilter(priority, lane),
+    ack_policy: 'explicit',
+    ack_wait: leaseMs * 1_000_000,
+    // Attempts are counted in the journal: a delivery count is lost when a single server is killed.
+    max_deliver: -1,
+    // Tasks in flight, in backoff or delayed count here; past it the lane would stand still.
+    max_ack_pending: 200_000,
+    // One waiting pull an idle worker; the default of 512 cannot be raised later.
+    max_waiting: 10_000,
+    priority_groups: [PRIORITY_GROUP],
+    priority_policy: 'prioritized',
+  };
+}

@@ -1,0 +1,150 @@
+// One attempt at a task: the lease that keeps it, and the fence that lets only its holder write about it.
+// Each write expects the sequence of the attempt's own last write. An attempt that lost its lease is so refused by the
+// server, and learns it as the value `fenced`; it must then stop, and its result is nobody's.
+import type { Bus, Delivery } from '../bus/index.ts';
+import {
+  encode,
+  RESULT_BYTES_MAX,
+  RESULT_INLINE_BYTES_MAX,
+  type Reason,
+  type TaskMessage,
+  type TaskRecord,
+} from '../protocol/index.ts';
+import { keepDeadLetter } from './dead.ts';
+import { append, fenceOf, lastEntry } from './journal.ts';
+import { afterFailure, afterRelease, type Change, type Failure } from './lifecycle.ts';
+
+export type Written = 'written' | 'fenced';
+
+export class Attempt {
+  readonly #bus: Bus;
+  readonly #delivery: Delivery;
+  readonly actor: string;
+  readonly message: TaskMessage;
+  record: TaskRecord;
+  /** Journal sequence of the attempt's own last entry. */
+  fence: number;
+  isOver = false;
+
+  constructor(
+    bus: Bus,
+    delivery: Delivery,
+    claim: { actor: string; message: TaskMessage; record: TaskRecord; fence: number },
+  ) {
+    this.#bus = bus;
+    this.#delivery = delivery;
+    this.actor = claim.actor;
+    this.message = claim.message;
+    this.record = claim.record;
+    this.fence = claim.fence;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  /** What another connection needs to go on with this attempt. */
+  get lease(): { subject: string; ackSubject: string } {
+    return { subject: this.#delivery.subject, ackSubject: this.#delivery.ackSubject };
+  }
+
+  /** Renews the lease by its own length, or sets it to `forMs` for an agent that calls seldom. */
+  renew(forMs?: number): void {
+    if (forMs === undefined) this.#delivery.working();
+    else this.#delivery.nak(forMs);
+  }
+
+  /** True while the journal's last word about the task is this attempt's. Throws `unavailable`. */
+  async holdsFence(): Promise<boolean> {
+    const last = await lastEntry(this.#bus, this.id);
+    // A replica that lags shows an older entry than ours.
+    return fenceOf(last) <= this.fence;
+  }
+
+  started(): Promise<Written> {
+    return this.#write({ type: 'started' });
+  }
+
+  blocked(question: string): Promise<Written> {
+    return this.#write({ type: 'blocked', question });
+  }
+
+  /** The task is done. A result over 64 KiB goes to the object store; one over 64 MiB is a failure of the task. */
+  async done(result: unknown, exitCode?: number): Promise<Written> {
+    const code = exitCode === undefined ? {} : { exitCode };
+    const bytes = result === undefined ? undefined : encode(result);
+    let change: Change;
+    if (bytes === undefined || bytes.length <= RESULT_INLINE_BYTES_MAX) {
+      change = { type: 'done', ...code, ...(result === undefined ? {} : { result }) };
+    } else if (bytes.length <= RESULT_BYTES_MAX) {
+      change = {
+        type: 'done',
+        ...code,
+        resultRef: await this.#bus.putObject(`${this.id}.${this.record.attempt}`, bytes),
+      };
+    } else {
+      return this.#dieOf({
+        reason: 'result-too-large',
+        error: `a result of ${bytes.length} bytes, at most ${RESULT_BYTES_MAX} are allowed`,
+        ...code,
+      });
+    }
+    const written = await this.#write(change);
+    if (written === 'written') this.#delivery.ack();
+    return written;
+  }
+
+  /** The attempt failed: another one after a backoff, or the end as a dead letter. */
+  async fail(failure: Failure): Promise<Written> {
+    const change = afterFailure(this.record, failure, new Date(), Math.random());
+    return change.type === 'failed'
+      ? this.#dieOf(failure)
+      : this.#giveBack(change, Date.parse(change.notBefore) - Date.now());
+  }
+
+  /** Gives the task back unharmed: at once, or after a pause when it asked for a later try. */
+  async release(release: {
+    reason: Reason;
+    error?: string;
+    exitCode?: number;
+    pause: boolean;
+  }): Promise<Written> {
+    const change = afterRelease(this.record, release, new Date(), Math.random());
+    if (change.type === 'failed') return this.#dieOf(change);
+    return this.#giveBack(
+      change,
+      change.notBefore === undefined ? 0 : Date.parse(change.notBefore) - Date.now(),
+    );
+  }
+
+  async #giveBack(change: Change, delayMs: number): Promise<Written> {
+    const written = await this.#write(change);
+    if (written === 'written') this.#delivery.nak(Math.max(0, delayMs));
+    return written;
+  }
+
+  // The message is copied before the entry that makes it a dead letter: a retry finds it, whoever dies in between.
+  async #dieOf({ reason, error, exitCode }: Failure): Promise<Written> {
+    await keepDeadLetter(this.#bus, this.id, this.#delivery.queueSeq);
+    const written = await this.#write({
+      type: 'failed',
+      reason,
+      error,
+      ...(exitCode === undefined ? {} : { exitCode }),
+    });
+    if (written === 'written') this.#delivery.ack();
+    return written;
+  }
+
+  async #write(change: Change): Promise<Written> {
+    const appended = await append(this.#bus, this.record, change, this.actor, this.fence);
+    if (appended.kind === 'conflict') {
+      this.isOver = true;
+      return 'fenced';
+    }
+    this.record = appended.record;
+    this.fence = appended.seq;
+    this.isOver = change.type !== 'started' && change.type !== 'blocked';
+    return 'written';
+  }
+}

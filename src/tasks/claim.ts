@@ -1,0 +1,165 @@
+// Claiming a delivered task by compare-and-set on the journal. Contention is a value, never an exception.
+// A first delivery is claimed in one round trip: nothing but the `queued` entry may exist. Whatever else the delivery
+// may be (a lost lease, a retry, a cancelled task, a second message of one task) is found out only when that fails.
+import type { Bus, Delivery } from '../bus/index.ts';
+import {
+  CONTENT_TYPE,
+  decode,
+  encodingOf,
+  isPriority,
+  messageOf,
+  parseAs,
+  parseId,
+  parseLane,
+  parseTaskSubject,
+  type TaskAddress,
+  TaskMessage,
+  type TaskRecord,
+} from '../protocol/index.ts';
+import { Attempt } from './attempt.ts';
+import { keepDeadLetter } from './dead.ts';
+import { append, fenceOf, type JournalLine, lastEntry } from './journal.ts';
+import { afterFailure, attemptsUsed, decideClaim, queuedRecord } from './lifecycle.ts';
+import { childSpan } from './trace.ts';
+
+export type ClaimOutcome =
+  | { kind: 'claimed'; attempt: Attempt }
+  /** Somebody else has it. The delivery is over for us. */
+  | { kind: 'taken'; by: string | undefined; at: string | undefined }
+  /** Final, a duplicate, out of attempts, or not a task at all; the message was removed. */
+  | { kind: 'gone'; why: string }
+  /** Not before some time; the message was given back until then. */
+  | { kind: 'later'; delayMs: number };
+
+export interface Claimant {
+  actor: string;
+  /** The lease of the lane that delivered. */
+  leaseMs: number;
+}
+
+/** Claims what a delivery brings. Throws `unavailable` when the journal cannot be reached; the lease then runs out. */
+export async function claim(bus: Bus, delivery: Delivery, claimant: Claimant): Promise<ClaimOutcome> {
+  const read = readMessage(delivery);
+  if (read.kind === 'invalid') return refuse(bus, delivery, claimant, read);
+  const { address, message } = read;
+  const fresh = queuedRecord(address, message, message.createdAt ?? delivery.storedAt.toISOString());
+  if (delivery.deliveryCount > 1 || waitMs(fresh) > 0) {
+    const last = await lastEntry(bus, fresh.id);
+    return decide(bus, delivery, claimant, message, fresh, last);
+  }
+  const appended = await writeClaim(bus, delivery, claimant, fresh, 0);
+  if (appended.kind === 'conflict') return decide(bus, delivery, claimant, message, fresh, appended.last);
+  return claimed(bus, delivery, claimant, message, appended);
+}
+
+async function decide(
+  bus: Bus,
+  delivery: Delivery,
+  claimant: Claimant,
+  message: TaskMessage,
+  fresh: TaskRecord,
+  last: JournalLine | undefined,
+): Promise<ClaimOutcome> {
+  const record = !last || last.type === 'queued' ? fresh : last.task;
+  const decision = decideClaim(record, delivery, new Date(), claimant.leaseMs);
+  if (decision.kind === 'drop') {
+    delivery.ack();
+    return { kind: 'gone', why: record.state };
+  }
+  if (decision.kind === 'wait') {
+    delivery.nak(decision.delayMs);
+    return { kind: 'later', delayMs: decision.delayMs };
+  }
+  if (decision.kind === 'take-over' && attemptsUsed(record) >= record.maxAttempts) {
+    return bury(bus, delivery, claimant, record, fenceOf(last));
+  }
+  const appended = await writeClaim(bus, delivery, claimant, record, fenceOf(last));
+  if (appended.kind === 'written') return claimed(bus, delivery, claimant, message, appended);
+  // Who came first holds the current delivery, or ended the task; its acknowledgement is the one that counts.
+  return { kind: 'taken', by: appended.last?.actor, at: appended.last?.at };
+}
+
+// The worker of the last attempt died with it, as often as it was allowed to.
+async function bury(
+  bus: Bus,
+  delivery: Delivery,
+  { actor }: Claimant,
+  record: TaskRecord,
+  fence: number,
+): Promise<ClaimOutcome> {
+  const error = `${record.node ?? 'the worker'} fell silent in attempt ${record.attempt}`;
+  const change = afterFailure(record, { reason: 'lease-lost', error }, new Date(), 0);
+  await keepDeadLetter(bus, record.id, delivery.queueSeq);
+  const appended = await append(bus, record, change, actor, fence);
+  if (appended.kind === 'conflict') return { kind: 'taken', by: appended.last?.actor, at: appended.last?.at };
+  delivery.ack();
+  return { kind: 'gone', why: 'failed' };
+}
+
+function writeClaim(
+  bus: Bus,
+  delivery: Delivery,
+  { actor, leaseMs }: Claimant,
+  record: TaskRecord,
+  fence: number,
+) {
+  return append(
+    bus,
+    record,
+    { type: 'claimed', node: actor, queueSeq: delivery.queueSeq, leaseMs },
+    actor,
+    fence,
+  );
+}
+
+function claimed(
+  bus: Bus,
+  delivery: Delivery,
+  { actor }: Claimant,
+  message: TaskMessage,
+  { record, seq }: { record: TaskRecord; seq: number },
+): ClaimOutcome {
+  return { kind: 'claimed', attempt: new Attempt(bus, delivery, { actor, message, record, fence: seq }) };
+}
+
+type ReadMessage =
+  | { kind: 'valid'; address: TaskAddress; message: TaskMessage }
+  | { kind: 'invalid'; address: TaskAddress; error: string };
+
+/** Reads a queue message as a task; what is wrong with it is a value. */
+export function readMessage(delivery: Pick<Delivery, 'subject' | 'headers' | 'bytes'>): ReadMessage {
+  const [, priority = '', lane = '', taskId = ''] = delivery.subject.split('.');
+  const address = parseTaskSubject(delivery.subject) ?? {
+    priority: isPriority(priority) ? priority : 'medium',
+    lane,
+    taskId,
+  };
+  try {
+    parseId(taskId, 'task id');
+    parseLane(lane);
+    const value = decode(delivery.bytes, encodingOf(delivery.headers?.get(CONTENT_TYPE)));
+    const message = parseAs(TaskMessage, value, 'task');
+    const traced = message.traceparent ?? (delivery.headers?.get('traceparent') || undefined);
+    return { kind: 'valid', address, message: { ...message, traceparent: childSpan(traced) } };
+  } catch (error) {
+    return { kind: 'invalid', address, error: messageOf(error) };
+  }
+}
+
+async function refuse(
+  bus: Bus,
+  delivery: Delivery,
+  { actor }: Claimant,
+  { address, error }: { address: TaskAddress; error: string },
+): Promise<ClaimOutcome> {
+  const record = queuedRecord(address, TaskMessage.parse({}), delivery.storedAt.toISOString());
+  await keepDeadLetter(bus, record.id, delivery.queueSeq);
+  const change = { type: 'failed', reason: 'invalid', error } as const;
+  const appended = await append(bus, record, change, actor, 0);
+  // Another worker refused it, or a task of this id has a life of its own: either way the message is not a task.
+  delivery.ack();
+  return { kind: 'gone', why: appended.kind === 'written' ? 'invalid' : 'invalid, and known before' };
+}
+
+const waitMs = (record: TaskRecord): number =>
+  record.notBefore === undefined ? 0 : Date.parse(record.notBefore) - Date.now();

@@ -1,0 +1,28 @@
+// What orch knows about tasks: publishing, claiming, ending, and looking at them.
+export { Attempt, type Written } from './attempt.ts';
+export { listTasks, type TaskFilter, type TaskLine } from './board.ts';
+export { type Cancelled, cancelTask } from './cancel.ts';
+export { type Claimant, type ClaimOutcome, claim } from './claim.ts';
+export { retryTask } from './dead.ts';
+export { type JournalLine, lastEntry, readEntry, tryReadEntry } from './journal.ts';
+export {
+  afterFailure,
+  afterRelease,
+  apply,
+  backoffMs,
+  type Change,
+  decideClaim,
+  queuedRecord,
+  TRANSITIONS,
+} from './lifecycle.ts';
+export { newTaskId, type Published, publishTask, type TaskSpec } from './publish.ts';
+export { childSpan } from './trace.ts';
+export {
+  followOutput,
+  followTask,
+  getTask,
+  type OutputLine,
+  taskHistory,
+  taskOutput,
+  waitForTask,
+} from './watch.ts';

@@ -1,0 +1,104 @@
+// The journal of tasks: the last word about each, and the one way to add to it. Every entry is a compare-and-set
+// against the entry that its writer has seen, so a writer that is behind learns it instead of overwriting.
+import { randomBytes } from 'node:crypto';
+import type { Bus, Stored } from '../bus/index.ts';
+import {
+  decidedFilter,
+  decode,
+  encode,
+  entrySubject,
+  historyFilter,
+  JOURNAL,
+  JournalEntry,
+  laneConsumer,
+  OrchError,
+  parseAs,
+  queuedSubject,
+  type TaskRecord,
+} from '../protocol/index.ts';
+import { apply, type Change } from './lifecycle.ts';
+
+/** An entry with where it stands. */
+export interface JournalLine extends JournalEntry {
+  seq: number;
+  /** When the server stored it. */
+  storedAt: Date;
+}
+
+/** `conflict` carries the entry that came first; undefined when it cannot be found. */
+export type Appended =
+  | { kind: 'written'; seq: number; record: TaskRecord }
+  | { kind: 'conflict'; last: JournalLine | undefined };
+
+export const newNonce = (): string => randomBytes(9).toString('base64url');
+
+/** The last entry that decides about a task; without one, its `queued` entry; without that, undefined. */
+export async function lastEntry(
+  bus: Bus,
+  taskId: string,
+  from?: 'replica' | 'leader',
+): Promise<JournalLine | undefined> {
+  const stored =
+    (await bus.last(JOURNAL, decidedFilter(taskId), from)) ??
+    (await bus.last(JOURNAL, historyFilter(taskId), from));
+  return stored && readEntry(stored);
+}
+
+/** The sequence that a compare-and-set on a task expects after this entry: its `queued` entry does not count. */
+export const fenceOf = (line: JournalLine | undefined): number =>
+  line === undefined || line.type === 'queued' ? 0 : line.seq;
+
+/** Writes the `queued` entry of a new task, if the journal knows nothing of it yet. */
+export function appendQueued(bus: Bus, record: TaskRecord, actor: string, nonce: string) {
+  const entry: JournalEntry = { type: 'queued', at: record.updatedAt, actor, nonce, task: record };
+  return bus.write(
+    queuedSubject(record.id, actor, laneConsumer(record.priority, record.lane)),
+    encode(entry),
+    {
+      expect: { lastSequence: 0, filter: historyFilter(record.id) },
+    },
+  );
+}
+
+/**
+ * Applies a change and writes it, expecting that the last deciding entry has the sequence `fence` (0 = none).
+ * Throws `conflict` when the change is not allowed in the record's state, `unavailable` when it could not be written.
+ */
+export async function append(
+  bus: Bus,
+  record: TaskRecord,
+  change: Change,
+  actor: string,
+  fence: number,
+): Promise<Appended> {
+  const at = new Date().toISOString();
+  const next = apply(record, change, at);
+  if (!next)
+    throw new OrchError('conflict', `task ${record.id} is ${record.state} and cannot become ${change.type}`);
+  const nonce = newNonce();
+  const entry: JournalEntry = { type: change.type, at, actor, nonce, task: next };
+  const written = await bus.write(entrySubject(record.id, change.type, actor), encode(entry), {
+    expect: { lastSequence: fence, filter: decidedFilter(record.id) },
+  });
+  if (written.kind === 'stored') return { kind: 'written', seq: written.seq, record: next };
+  // A write that was sent twice finds itself here.
+  const last = await lastEntry(bus, record.id, 'leader');
+  return last?.nonce === nonce
+    ? { kind: 'written', seq: last.seq, record: next }
+    : { kind: 'conflict', last };
+}
+
+/** Reads a stored message as an entry. Throws `usage` when it is not one. */
+export function readEntry(stored: Stored): JournalLine {
+  const entry = parseAs(JournalEntry, decode(stored.bytes), `journal entry ${stored.seq}`);
+  return { ...entry, seq: stored.seq, storedAt: stored.time };
+}
+
+/** Reads a stored message as an entry, or undefined when it is not one: a foreign line must not end a list. */
+export function tryReadEntry(stored: Stored): JournalLine | undefined {
+  try {
+    return readEntry(stored);
+  } catch {
+    return undefined;
+  }
+}

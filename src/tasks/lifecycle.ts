@@ -1,0 +1,182 @@
+// A task's life as a pure function: a record and a change give the next record, or say why not. No clock, no server.
+// Promise: from a final state only an operator's retry of a failed task leads on, so no sequence of changes reaches a
+// second final state on its own.
+import {
+  type Backoff,
+  ERROR_LENGTH_MAX,
+  type Priority,
+  RELEASES_MAX,
+  type Reason,
+  type ResultReference,
+  type TaskMessage,
+  type TaskRecord,
+  type TaskState,
+} from '../protocol/index.ts';
+
+/** What can happen to a task, with what each change brings along. */
+export type Change =
+  | { type: 'claimed'; node: string; queueSeq: number; leaseMs: number }
+  | { type: 'started' }
+  | { type: 'blocked'; question: string }
+  | { type: 'done'; result?: unknown; resultRef?: ResultReference; exitCode?: number }
+  | { type: 'retrying'; reason: Reason; error: string; notBefore: string; exitCode?: number }
+  | { type: 'released'; reason: Reason; error?: string; notBefore?: string; exitCode?: number }
+  | { type: 'failed'; reason: Reason; error: string; exitCode?: number }
+  | { type: 'requeued' }
+  | { type: 'cancelled'; reason?: string };
+
+const ACTIVE: readonly TaskState[] = ['claimed', 'started', 'blocked'];
+
+/** For each change: the states that it may happen in, and the state that it leads to. */
+export const TRANSITIONS: Record<Change['type'], { from: readonly TaskState[]; to: TaskState }> = {
+  // From an active state: its lease ran out.
+  claimed: { from: ['queued', 'retrying', ...ACTIVE], to: 'claimed' },
+  started: { from: ['claimed', 'blocked'], to: 'started' },
+  blocked: { from: ['claimed', 'started'], to: 'blocked' },
+  done: { from: ACTIVE, to: 'done' },
+  retrying: { from: ACTIVE, to: 'retrying' },
+  released: { from: ACTIVE, to: 'queued' },
+  // From queued: a message that is not a valid task.
+  failed: { from: ['queued', ...ACTIVE], to: 'failed' },
+  requeued: { from: ['failed'], to: 'queued' },
+  cancelled: { from: ['queued', 'retrying', ...ACTIVE], to: 'cancelled' },
+};
+
+/** The next record, or undefined when the change is not allowed in the record's state. `at` is an ISO time. */
+export function apply(record: TaskRecord, change: Change, at: string): TaskRecord | undefined {
+  const { from, to } = TRANSITIONS[change.type];
+  if (!from.includes(record.state)) return undefined;
+  const next: TaskRecord = { ...record, state: to, updatedAt: at };
+  switch (change.type) {
+    case 'claimed': {
+      clearOutcome(next);
+      const { node, queueSeq, leaseMs } = change;
+      return Object.assign(next, { node, queueSeq, leaseMs, claimedAt: at, attempt: record.attempt + 1 });
+    }
+    case 'started':
+      delete next.question;
+      return Object.assign(next, { startedAt: at });
+    case 'blocked':
+      return Object.assign(next, { question: change.question.slice(0, ERROR_LENGTH_MAX) });
+    case 'released':
+      return Object.assign(next, outcome(change, at), { forgiven: record.forgiven + 1 });
+    case 'requeued':
+      clearOutcome(next);
+      return Object.assign(next, { forgiven: record.attempt });
+    default:
+      return Object.assign(next, outcome(change, at));
+  }
+}
+
+function clearOutcome(record: TaskRecord): void {
+  for (const key of ['startedAt', 'endedAt', 'reason', 'error', 'exitCode', 'question', 'notBefore'] as const)
+    delete record[key];
+}
+
+function outcome({ type: _, ...fields }: Change & { error?: string }, at: string): Partial<TaskRecord> {
+  if (fields.error !== undefined) fields.error = fields.error.slice(0, ERROR_LENGTH_MAX);
+  return { ...fields, endedAt: at };
+}
+
+export interface Failure {
+  reason: Reason;
+  error: string;
+  exitCode?: number;
+}
+
+/**
+ * What a failed attempt leads to: another attempt after a backoff, or the end as a dead letter.
+ * `random` in [0, 1) draws the jitter.
+ */
+export function afterFailure(
+  record: TaskRecord,
+  failure: Failure,
+  now: Date,
+  random: number,
+): Change & { type: 'retrying' | 'failed' } {
+  if (attemptsUsed(record) >= record.maxAttempts) return { type: 'failed', ...failure };
+  const pauseMs = backoffMs(record.backoff, attemptsUsed(record), random);
+  return { type: 'retrying', ...failure, notBefore: new Date(now.getTime() + pauseMs).toISOString() };
+}
+
+/** Attempts that count against maxAttempts, the current one included. */
+export function attemptsUsed(record: TaskRecord): number {
+  return record.attempt - record.forgiven;
+}
+
+/** What giving an attempt back unharmed leads to: the lane again, or the end after too many of them. */
+export function afterRelease(
+  record: TaskRecord,
+  release: { reason: Reason; error?: string; exitCode?: number; pause: boolean },
+  now: Date,
+  random: number,
+): Change & { type: 'released' | 'failed' } {
+  const { pause, ...rest } = release;
+  if (record.forgiven >= RELEASES_MAX) {
+    return {
+      type: 'failed',
+      ...rest,
+      reason: 'released-too-often',
+      error: rest.error ?? `given back ${RELEASES_MAX} times`,
+    };
+  }
+  if (!pause) return { type: 'released', ...rest };
+  const pauseMs = backoffMs(record.backoff, record.forgiven + 1, random);
+  return { type: 'released', ...rest, notBefore: new Date(now.getTime() + pauseMs).toISOString() };
+}
+
+/** The pause after failure number `failures` (from 1), in milliseconds: exponential, drawn from its upper half. */
+export function backoffMs(backoff: Backoff, failures: number, random: number): number {
+  const full = Math.min(backoff.maxMs, backoff.baseMs * backoff.factor ** (failures - 1));
+  return Math.round(full / 2 + (full / 2) * random);
+}
+
+/** The record of a task that nobody has claimed yet, from its message and where that lies. */
+export function queuedRecord(
+  address: { taskId: string; priority: Priority; lane: string },
+  message: TaskMessage,
+  createdAt: string,
+): TaskRecord {
+  // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work.
+  const { input: _input, createdAt: _createdAt, ...terms } = message;
+  return {
+    ...terms,
+    id: address.taskId,
+    state: 'queued',
+    priority: address.priority,
+    lane: address.lane,
+    createdAt,
+    updatedAt: createdAt,
+    attempt: 0,
+    forgiven: 0,
+  };
+}
+
+/** What a delivery of a task's message means, given the last entry about the task. */
+export type ClaimDecision =
+  | { kind: 'claim' }
+  /** The lease of the active attempt ran out. */
+  | { kind: 'take-over' }
+  /** The task is final, or the message is a second one of the same task. */
+  | { kind: 'drop' }
+  | { kind: 'wait'; delayMs: number };
+
+/** Decides about a delivery from the record as it stands. */
+export function decideClaim(
+  record: TaskRecord,
+  delivery: { queueSeq: number; deliveryCount: number },
+  now: Date,
+  leaseMs: number,
+): ClaimDecision {
+  if (record.state === 'done' || record.state === 'failed' || record.state === 'cancelled')
+    return { kind: 'drop' };
+  if (record.state === 'queued' || record.state === 'retrying') {
+    const delayMs = record.notBefore === undefined ? 0 : Date.parse(record.notBefore) - now.getTime();
+    return delayMs > 0 ? { kind: 'wait', delayMs } : { kind: 'claim' };
+  }
+  if (record.queueSeq !== delivery.queueSeq) return { kind: 'drop' };
+  // A first delivery of a message that has an active attempt: the server lost the consumer's state when it was killed.
+  // The attempt may be well and renewing; its renewals push this delay out, and its death lets it run out.
+  if (delivery.deliveryCount === 1) return { kind: 'wait', delayMs: leaseMs };
+  return { kind: 'take-over' };
+}

@@ -1,0 +1,126 @@
+// Publishing a task: its queue message and its `queued` entry are written side by side, and it is published when both
+// are acknowledged. The queue decides whether the task is new. The journal entry goes out first, so that on one server
+// no claim can come before it; where one does (another leader), the claim stands and the entry is not needed.
+import { randomBytes } from 'node:crypto';
+import type { Bus } from '../bus/index.ts';
+import {
+  anyTaskSubject,
+  encode,
+  laneOf,
+  OrchError,
+  type Priority,
+  parseAs,
+  parseId,
+  TASK_BYTES_MAX,
+  TASKS,
+  TaskMessage,
+  type TaskMessageInput,
+  type TaskRecord,
+  type TaskState,
+  taskSubject,
+} from '../protocol/index.ts';
+import { appendQueued, lastEntry, newNonce } from './journal.ts';
+import { queuedRecord } from './lifecycle.ts';
+import { childSpan } from './trace.ts';
+
+/** A task to publish. All but what is to be done has a default. */
+export interface TaskSpec extends TaskMessageInput {
+  /** Default: a new one. The same id is never queued twice. */
+  id?: string;
+  /** Required capabilities; default none: any worker. */
+  capabilities?: readonly string[];
+  /** Default `medium`. */
+  priority?: Priority;
+}
+
+export interface Published {
+  id: string;
+  /** False: the id was there before, and `state` is what became of it. */
+  created: boolean;
+  state: TaskState;
+  record: TaskRecord;
+}
+
+/** Marks a queue message as its publisher's own, to tell a resend from somebody else's task. */
+const NONCE_HEADER = 'Orch-Nonce';
+
+/** A new id: sorts by time, and two machines do not meet. */
+export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomBytes(5).toString('hex')}`;
+
+/**
+ * Publishes a task. Throws `usage` for a field that is not allowed, `too_large` over 512 KiB, and `unavailable` when
+ * the queue did not acknowledge: whether the task is queued is then unknown, and publishing the same id again is safe.
+ */
+export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Promise<Published> {
+  const { id = newTaskId(), capabilities = [], priority = 'medium', ...fields } = spec;
+  parseId(id, 'id');
+  const lane = laneOf(capabilities);
+  const createdAt = new Date().toISOString();
+  const message = parseAs(
+    TaskMessage,
+    {
+      ...fields,
+      createdAt,
+      createdBy: fields.createdBy ?? actor,
+      traceparent: childSpan(fields.traceparent),
+    },
+    'task',
+  );
+  const bytes = encode(message);
+  if (bytes.length > TASK_BYTES_MAX) {
+    throw new OrchError(
+      'too_large',
+      `task ${id} weighs ${bytes.length} bytes, at most ${TASK_BYTES_MAX} are allowed`,
+      {
+        advice: 'put the bulk in a file or a repository and its address in the input',
+      },
+    );
+  }
+  const record = queuedRecord({ taskId: id, priority, lane }, message, createdAt);
+  const nonce = newNonce();
+  const [entry, queued, ready] = await Promise.allSettled([
+    appendQueued(bus, record, actor, nonce),
+    bus.write(taskSubject(priority, lane, id), bytes, {
+      expect: { lastSequence: 0, filter: anyTaskSubject(id) },
+      headers: { [NONCE_HEADER]: nonce },
+    }),
+    bus.ensureLane(priority, lane),
+  ]);
+  if (ready.status === 'rejected') {
+    // Nobody would ever be asked to run it.
+    if (queued.status === 'fulfilled' && queued.value.kind === 'stored')
+      await bus.deleteMessage(TASKS, queued.value.seq);
+    throw ready.reason;
+  }
+  if (queued.status === 'rejected') throw queued.reason;
+  if (queued.value.kind !== 'stored') {
+    const inQueue = await bus.last(TASKS, anyTaskSubject(id), 'replica');
+    if (inQueue?.headers?.get(NONCE_HEADER) === nonce) return { id, created: true, state: 'queued', record };
+    return existing(bus, record);
+  }
+  if (entry.status === 'fulfilled' && entry.value.kind !== 'stored')
+    return explainConflict(bus, record, nonce, queued.value.seq);
+  // Without its entry the task is queued all the same: the claim writes what is missing.
+  return { id, created: true, state: 'queued', record };
+}
+
+// The queue took the message, but the journal knows the id.
+async function explainConflict(
+  bus: Bus,
+  record: TaskRecord,
+  nonce: string,
+  queueSeq: number,
+): Promise<Published> {
+  const last = await lastEntry(bus, record.id, 'leader');
+  const isOurs = last === undefined || last.nonce === nonce || last.task.queueSeq === queueSeq;
+  // An entry whose publisher died before its message was stored is completed by ours.
+  if (isOurs || last.type === 'queued')
+    return { id: record.id, created: true, state: last?.task.state ?? 'queued', record };
+  await bus.deleteMessage(TASKS, queueSeq);
+  return { id: record.id, created: false, state: last.task.state, record: last.task };
+}
+
+async function existing(bus: Bus, record: TaskRecord): Promise<Published> {
+  const last = await lastEntry(bus, record.id);
+  return { id: record.id, created: false, state: last?.task.state ?? 'queued', record: last?.task ?? record };
+}

@@ -1,0 +1,394 @@
+import { connect } from '@nats-io/transport-node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Bus } from '../../src/bus/index.ts';
+import { anyTaskSubject, encode, JOURNAL, OrchError, TASKS, taskSubject } from '../../src/protocol/index.ts';
+import {
+  cancelTask,
+  claim,
+  getTask,
+  lastEntry,
+  listTasks,
+  newTaskId,
+  publishTask,
+  retryTask,
+  taskHistory,
+} from '../../src/tasks/index.ts';
+import { nextAttempt, nextDelivery } from '../support/lane.ts';
+import { TEST_LEASE_MS, TestNats } from '../support/nats.ts';
+import { until } from '../support/wait.ts';
+
+let nats: TestNats;
+let bus: Bus;
+beforeAll(async () => {
+  nats = await TestNats.start();
+  bus = await nats.bus();
+});
+afterAll(() => nats[Symbol.asyncDispose]());
+
+const claimant = (actor: string) => ({ actor, leaseMs: TEST_LEASE_MS });
+const types = async (id: string) => (await taskHistory(bus, id)).map(line => line.type);
+const inQueue = async (id: string) => (await bus.last(TASKS, anyTaskSubject(id))) !== undefined;
+// Each test has a lane of its own, so that no delivery of another one is taken.
+let lanes = 0;
+const ownLane = () => ({ capabilities: [`lane${++lanes}`] as string[], lane: `lane${lanes}` });
+
+describe('publishing', () => {
+  test('a task is queued once, and the same id again tells what became of it', async () => {
+    const { capabilities } = ownLane();
+    const first = await publishTask(bus, { id: 'pub-1', capabilities, description: 'x' }, 'alice');
+    const second = await publishTask(bus, { id: 'pub-1', capabilities, description: 'y' }, 'bob');
+    expect([first.created, second.created, second.state]).toEqual([true, false, 'queued']);
+    expect(second.record.description).toBe('x');
+    expect(await types('pub-1')).toEqual(['queued']);
+  });
+
+  test('the same id in another lane is refused too', async () => {
+    const here = ownLane();
+    const there = ownLane();
+    await publishTask(bus, { id: 'pub-2', capabilities: here.capabilities }, 'alice');
+    expect(
+      (await publishTask(bus, { id: 'pub-2', capabilities: there.capabilities, priority: 'high' }, 'alice'))
+        .created,
+    ).toBe(false);
+    expect((await bus.subjects(TASKS, anyTaskSubject('pub-2'))).length).toBe(1);
+  });
+
+  test('the id of a task that is done is refused, and nothing is left in the queue', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'pub-3', capabilities }, 'alice');
+    await (await nextAttempt(bus, 'w1', lane)).done('ok');
+    const again = await publishTask(bus, { id: 'pub-3', capabilities }, 'alice');
+    expect([again.created, again.state]).toEqual([false, 'done']);
+    await until('the queue to be empty', async () => !(await inQueue('pub-3')));
+  });
+
+  test('of 20 clients that publish one id at once exactly one creates it', async () => {
+    const { capabilities, lane } = ownLane();
+    const clients = await Promise.all(Array.from({ length: 20 }, () => nats.bus()));
+    const results = await Promise.all(
+      clients.map((client, i) => publishTask(client, { id: 'pub-20', capabilities }, `client-${i}`)),
+    );
+    expect(results.filter(result => result.created).length).toBe(1);
+    expect(await types('pub-20')).toEqual(['queued']);
+    await (await nextAttempt(bus, 'w1', lane)).done(undefined);
+    expect(await types('pub-20')).toEqual(['queued', 'claimed', 'done']);
+  });
+
+  test('a publisher that died before its journal entry: the claim writes what is missing', async () => {
+    const { lane } = ownLane();
+    await bus.ensureLane('medium', lane);
+    await bus.write(taskSubject('medium', lane, 'half-1'), encode({ description: 'half' }));
+    expect((await getTask(bus, 'half-1')).state).toBe('queued');
+    expect((await listTasks(bus, { lane })).map(task => task.id)).toEqual(['half-1']);
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    expect(attempt.record).toMatchObject({ state: 'claimed', description: 'half', attempt: 1 });
+    await attempt.done(1);
+    expect(await types('half-1')).toEqual(['claimed', 'done']);
+  });
+
+  test('a publisher that died before its queue message: publishing the id again completes it', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'half-2', capabilities }, 'alice');
+    await bus.purge(TASKS, anyTaskSubject('half-2'));
+    const again = await publishTask(bus, { id: 'half-2', capabilities }, 'alice');
+    expect([again.created, again.state]).toEqual([true, 'queued']);
+    await (await nextAttempt(bus, 'w1', lane)).done(1);
+    expect(await types('half-2')).toEqual(['queued', 'claimed', 'done']);
+  });
+
+  test('a task that is too heavy is refused with its weight', async () => {
+    await expect(publishTask(bus, { input: 'x'.repeat(600_000) }, 'alice')).rejects.toThrow(
+      /weighs 6\d{5} bytes, at most 524288/,
+    );
+  });
+
+  test('a wrong field is named with what was given', async () => {
+    await expect(publishTask(bus, { maxAttempts: 0 }, 'alice')).rejects.toThrow(
+      /field maxAttempts: .*given: 0/,
+    );
+    await expect(publishTask(bus, { capabilities: ['Free BSD'] }, 'alice')).rejects.toMatchObject({
+      code: 'usage',
+      advice: 'did you mean "free-bsd"?',
+    });
+  });
+
+  test('the trace of the publisher goes on in the record', async () => {
+    const { capabilities } = ownLane();
+    const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
+    const { record } = await publishTask(bus, { capabilities, traceparent }, 'alice');
+    expect(record.traceparent).toMatch(/^00-a{32}-(?!b{16})[0-9a-f]{16}-01$/);
+  });
+});
+
+describe('claiming', () => {
+  test('of two that claim one delivery exactly one wins, and the other learns who', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'race-1', capabilities }, 'alice');
+    const delivery = await nextDelivery(bus, lane);
+    const [a, b] = await Promise.all([
+      claim(bus, delivery, claimant('w1')),
+      claim(bus, delivery, claimant('w2')),
+    ]);
+    const won = [a, b].filter(outcome => outcome.kind === 'claimed');
+    expect(won.length).toBe(1);
+    expect(await types('race-1')).toEqual(['queued', 'claimed']);
+  });
+
+  test('a first claim and a cancel of the same moment: one of them decides, the other sees it', async () => {
+    const { capabilities, lane } = ownLane();
+    for (let i = 0; i < 30; i++) {
+      const id = `race-cancel-${i}`;
+      await publishTask(bus, { id, capabilities }, 'alice');
+      const delivery = await nextDelivery(bus, lane);
+      const [outcome] = await Promise.all([claim(bus, delivery, claimant('w1')), cancelTask(bus, id, 'op')]);
+      const ended = outcome.kind === 'claimed' ? await outcome.attempt.done('late') : 'not claimed';
+      expect(ended).not.toBe('written');
+      const finals = (await types(id)).filter(type => ['done', 'failed', 'cancelled'].includes(type));
+      expect(finals).toEqual(['cancelled']);
+    }
+  });
+
+  test('a task that is not before its time is given back until then', async () => {
+    const { capabilities, lane } = ownLane();
+    const notBefore = new Date(Date.now() + 700).toISOString();
+    await publishTask(bus, { id: 'later-1', capabilities, notBefore }, 'alice');
+    const early = await claim(bus, await nextDelivery(bus, lane), claimant('w1'));
+    expect(early.kind).toBe('later');
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(notBefore));
+    await attempt.done(1);
+  });
+
+  test.each([
+    ['not JSON', 'bad-1', 'not json', /not valid JSON/],
+    ['not an object', 'bad-2', '[1]', /expected object/],
+    ['a wrong field', 'bad-3', '{"timeoutMs":"soon"}', /field timeoutMs/],
+  ])('a message that is %s ends as failed with reason invalid', async (_what, id, payload, error) => {
+    const { lane } = ownLane();
+    await bus.ensureLane('medium', lane);
+    await bus.write(taskSubject('medium', lane, id), Buffer.from(payload));
+    expect((await claim(bus, await nextDelivery(bus, lane), claimant('w1'))).kind).toBe('gone');
+    const record = await getTask(bus, id);
+    expect(record).toMatchObject({ state: 'failed', reason: 'invalid', error: expect.stringMatching(error) });
+    await until('the queue to be empty', async () => !(await inQueue(id)));
+  });
+
+  test('a MessagePack task and fields that orch does not know arrive whole', async () => {
+    const { lane } = ownLane();
+    await bus.ensureLane('medium', lane);
+    const message = { description: 'packed', input: { n: 1 }, fromTheFuture: { deep: [1, 2] } };
+    await bus.write(taskSubject('medium', lane, 'packed-1'), encode(message, 'msgpack'), {
+      headers: { 'Content-Type': 'application/msgpack' },
+    });
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    expect(attempt.message.input).toEqual({ n: 1 });
+    expect(attempt.record).toMatchObject({ description: 'packed', fromTheFuture: { deep: [1, 2] } });
+    await attempt.done(1);
+    expect(await getTask(bus, 'packed-1')).toMatchObject({ state: 'done', fromTheFuture: { deep: [1, 2] } });
+  });
+
+  test('a second message of a running task, from a client that ignores the rule, is dropped', async () => {
+    const { capabilities, lane } = ownLane();
+    const other = ownLane();
+    await publishTask(bus, { id: 'dup-1', capabilities }, 'alice');
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    await bus.ensureLane('medium', other.lane);
+    await bus.write(taskSubject('medium', other.lane, 'dup-1'), encode({}));
+    expect(await claim(bus, await nextDelivery(bus, other.lane), claimant('w2'))).toEqual({
+      kind: 'gone',
+      why: 'claimed',
+    });
+    expect(await attempt.done(1)).toBe('written');
+  });
+});
+
+describe('leases and fences', () => {
+  test('an attempt that lost its lease cannot end the task, and its successor can', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'lease-1', capabilities }, 'alice');
+    const first = await nextAttempt(bus, 'w1', lane);
+    const second = await nextAttempt(bus, 'w2', lane);
+    expect([first.record.attempt, second.record.attempt]).toEqual([1, 2]);
+    expect(await first.holdsFence()).toBe(false);
+    expect(await first.done('late')).toBe('fenced');
+    expect(await first.fail({ reason: 'error', error: 'late' })).toBe('fenced');
+    expect(await second.done('in time')).toBe('written');
+    expect(await getTask(bus, 'lease-1')).toMatchObject({ state: 'done', result: 'in time', node: 'w2' });
+  });
+
+  test('a renewed lease does not run out', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'lease-2', capabilities }, 'alice');
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    const until = Date.now() + 2.5 * TEST_LEASE_MS;
+    while (Date.now() < until) {
+      attempt.renew();
+      await new Promise(resolve => setTimeout(resolve, TEST_LEASE_MS / 3));
+    }
+    expect(await attempt.holdsFence()).toBe(true);
+    expect(await attempt.done(1)).toBe('written');
+  });
+
+  test('a task whose workers die in every attempt is a dead letter, not a loop', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'poison', capabilities, maxAttempts: 2 }, 'alice');
+    await nextAttempt(bus, 'w1', lane);
+    await nextAttempt(bus, 'w2', lane);
+    expect((await claim(bus, await nextDelivery(bus, lane), claimant('w3'))).kind).toBe('gone');
+    expect(await getTask(bus, 'poison')).toMatchObject({ state: 'failed', reason: 'lease-lost', attempt: 2 });
+  });
+
+  test('an attempt that is given back unharmed runs again at once and does not count', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'back-1', capabilities, maxAttempts: 1 }, 'alice');
+    await (await nextAttempt(bus, 'w1', lane)).release({ reason: 'drain', pause: false });
+    const again = await nextAttempt(bus, 'w2', lane);
+    expect(again.record).toMatchObject({ attempt: 2, forgiven: 1 });
+    expect(await again.done(1)).toBe('written');
+  });
+});
+
+describe('failing', () => {
+  test('a failed attempt is tried again after its backoff, and the last one is a dead letter', async () => {
+    const { capabilities, lane } = ownLane();
+    const backoff = { baseMs: 200, factor: 2, maxMs: 1_000 };
+    await publishTask(
+      bus,
+      { id: 'fail-1', capabilities, maxAttempts: 2, backoff, input: 'keep me' },
+      'alice',
+    );
+    await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'first', exitCode: 1 });
+    expect(await getTask(bus, 'fail-1')).toMatchObject({ state: 'retrying', error: 'first', exitCode: 1 });
+    await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'second' });
+    expect(await getTask(bus, 'fail-1')).toMatchObject({ state: 'failed', error: 'second', attempt: 2 });
+    await until('the queue to be empty', async () => !(await inQueue('fail-1')));
+    expect(await types('fail-1')).toEqual(['queued', 'claimed', 'retrying', 'claimed', 'failed']);
+  });
+
+  test('an operator brings a dead letter back with its input and all its attempts', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'fail-2', capabilities, maxAttempts: 1, input: { keep: 'me' } }, 'alice');
+    await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'x' });
+    expect((await retryTask(bus, 'fail-2', 'op')).state).toBe('queued');
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    expect(attempt.message.input).toEqual({ keep: 'me' });
+    expect(attempt.record).toMatchObject({ attempt: 2, forgiven: 1 });
+    await attempt.done(1);
+    await expect(retryTask(bus, 'fail-2', 'op')).rejects.toMatchObject({ code: 'conflict' });
+    await expect(retryTask(bus, 'nobody', 'op')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('a retry that died between its entry and its message is completed by another', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'fail-3', capabilities, maxAttempts: 1 }, 'alice');
+    await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'x' });
+    const dead = await bus.last('ORCH_DEAD', 'dead.fail-3');
+    await retryTask(bus, 'fail-3', 'op');
+    await bus.purge(TASKS, anyTaskSubject('fail-3'));
+    await bus.write('dead.fail-3', dead?.bytes ?? new Uint8Array());
+    expect((await retryTask(bus, 'fail-3', 'op')).state).toBe('queued');
+    await (await nextAttempt(bus, 'w1', lane)).done(1);
+    expect(await types('fail-3')).toEqual(['queued', 'claimed', 'failed', 'requeued', 'claimed', 'done']);
+  });
+});
+
+describe('cancelling', () => {
+  test('a queued task leaves the queue', async () => {
+    const { capabilities } = ownLane();
+    await publishTask(bus, { id: 'cancel-1', capabilities }, 'alice');
+    expect(await cancelTask(bus, 'cancel-1', 'op', 'not needed')).toMatchObject({
+      kind: 'cancelled',
+      record: { reason: 'not needed' },
+    });
+    expect(await inQueue('cancel-1')).toBe(false);
+    expect((await cancelTask(bus, 'cancel-1', 'op')).kind).toBe('final');
+  });
+
+  test('a running attempt is fenced', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'cancel-2', capabilities }, 'alice');
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    await cancelTask(bus, 'cancel-2', 'op');
+    expect(await attempt.done(1)).toBe('fenced');
+    expect((await getTask(bus, 'cancel-2')).state).toBe('cancelled');
+  });
+
+  test('a task in backoff is cancelled too', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'cancel-3', capabilities }, 'alice');
+    await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'x' });
+    expect((await cancelTask(bus, 'cancel-3', 'op')).kind).toBe('cancelled');
+    expect(await inQueue('cancel-3')).toBe(false);
+  });
+
+  test('an unknown task is an error', async () => {
+    await expect(cancelTask(bus, 'nobody', 'op')).rejects.toBeInstanceOf(OrchError);
+  });
+});
+
+describe('blocking', () => {
+  test('a blocked attempt says what it waits for, goes on and ends', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'block-1', capabilities }, 'alice');
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    await attempt.started();
+    await attempt.blocked('may I delete it?');
+    expect(await getTask(bus, 'block-1')).toMatchObject({ state: 'blocked', question: 'may I delete it?' });
+    await attempt.started();
+    await attempt.done(1);
+    expect(await types('block-1')).toEqual(['queued', 'claimed', 'started', 'blocked', 'started', 'done']);
+  });
+});
+
+describe('results', () => {
+  test('a result over 64 KiB goes to the object store by reference', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'big-1', capabilities }, 'alice');
+    const result = 'x'.repeat(200_000);
+    await (await nextAttempt(bus, 'w1', lane)).done(result);
+    const record = await getTask(bus, 'big-1');
+    expect(record.result).toBeUndefined();
+    expect(record.resultRef).toMatchObject({ bytes: 200_002 });
+    const bytes = record.resultRef && (await bus.getObject(record.resultRef));
+    expect(JSON.parse(Buffer.from(bytes ?? []).toString())).toBe(result);
+  });
+});
+
+describe('watching', () => {
+  test('events show each accepted entry once and nothing that the journal refused', async () => {
+    const { capabilities, lane } = ownLane();
+    const watcher = await connect({ servers: nats.url });
+    const seen: string[] = [];
+    watcher.subscribe('events.task.ev-1.>', { callback: (_, msg) => void seen.push(msg.subject) });
+    await watcher.flush();
+    await publishTask(bus, { id: 'ev-1', capabilities }, 'alice');
+    const first = await nextAttempt(bus, 'w1', lane);
+    const second = await nextAttempt(bus, 'w2', lane);
+    await first.done('refused');
+    await second.done('accepted');
+    await until('the last event', () => seen.includes('events.task.ev-1.done.w2'));
+    await watcher.close();
+    expect(seen).toEqual([
+      `events.task.ev-1.queued.alice.medium_${lane}`,
+      'events.task.ev-1.claimed.w1',
+      'events.task.ev-1.claimed.w2',
+      'events.task.ev-1.done.w2',
+    ]);
+  });
+
+  test('the list is complete even where the board has not caught up', async () => {
+    const { capabilities, lane } = ownLane();
+    const ids = Array.from({ length: 50 }, () => newTaskId());
+    await Promise.all(ids.map(id => publishTask(bus, { id, capabilities }, 'alice')));
+    expect((await listTasks(bus, { lane })).map(task => task.id).sort()).toEqual([...ids].sort());
+    await cancelTask(bus, ids[0] ?? '', 'op');
+    expect((await listTasks(bus, { lane, states: ['cancelled'] })).map(task => task.id)).toEqual([ids[0]]);
+  });
+
+  test('a foreign line in the journal ends no list', async () => {
+    await bus.write('journal.task.foreign.done.me', Buffer.from('garbage'));
+    await expect(listTasks(bus)).resolves.toBeInstanceOf(Array);
+    expect((await bus.last(JOURNAL, 'journal.task.foreign.>'))?.bytes).toBeDefined();
+    await expect(lastEntry(bus, 'foreign')).rejects.toMatchObject({ code: 'usage' });
+  });
+});

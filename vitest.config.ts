@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/containers/**'],
+    globalSetup: ['test/support/find-server.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // Each file has a server of its own; two cores carry two files at a time.
+    maxWorkers: 2,
+    reporters: process.env['CI'] ? ['verbose'] : ['default'],
+  },
+});
