@@ -35,7 +35,7 @@ export interface ServerOptions {
   name?: string;
   /** How long a first connection and a request may take, in milliseconds; default 5,000. */
   timeoutMs?: number;
-  /** Keep trying for ever, also before the first connection: for daemons. */
+  /** Keep trying before the first connection too: for daemons. */
   patient?: boolean;
 }
 
@@ -73,14 +73,14 @@ function connectionOptions(servers: string[], options: ServerOptions): NodeConne
     name: options.name ?? 'orch',
     timeout: timeoutMs,
     noAsyncTraces: true,
-    // A daemon outlives its server; a command gives up with its own time limit.
-    maxReconnectAttempts: patient ? -1 : 5,
+    // A lost server is waited for; a command gives up when its own request runs out of time.
+    maxReconnectAttempts: -1,
     waitOnFirstConnect: patient,
     reconnectTimeWait: 500,
     reconnectJitter: 500,
     pingInterval: 5_000,
     maxPingOut: 2,
-    ignoreAuthErrorAbort: patient,
+    ignoreAuthErrorAbort: true,
     inboxPrefix: options.inboxPrefix ?? '_INBOX',
   };
   if (options.token !== undefined) connection.token = options.token;

@@ -1,9 +1,17 @@
 // Reads of stored messages without a consumer: the last one on a subject, one by its sequence, or a range.
-import { createInbox, type MsgHdrs, type NatsConnection, RequestError } from '@nats-io/transport-node';
+import {
+  createInbox,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  RequestError,
+  TimeoutError,
+} from '@nats-io/transport-node';
 import { OrchError } from '../protocol/index.ts';
 import { toOrchError } from './errors.ts';
 
 const BATCH = 1_000;
+const RESEND_MS = 1_000;
 
 /** A message as a stream holds it. */
 export interface Stored {
@@ -101,12 +109,20 @@ export class Reader {
     };
   }
 
-  async #request(subject: string, body: unknown, stream: string) {
-    try {
-      return await this.#nc.request(subject, JSON.stringify(body), { timeout: this.#timeoutMs });
-    } catch (error) {
-      if (error instanceof RequestError && error.isNoResponders()) throw noStream(stream, error);
-      throw toOrchError(error, `cannot read ${stream}`);
+  // A request that was sent while the connection was away is lost without a word, so it is sent again.
+  async #request(subject: string, body: GetRequest, stream: string): Promise<Msg> {
+    const deadline = performance.now() + this.#timeoutMs;
+    for (;;) {
+      const left = deadline - performance.now();
+      try {
+        return await this.#nc.request(subject, JSON.stringify(body), {
+          timeout: Math.max(1, Math.min(left, RESEND_MS)),
+        });
+      } catch (error) {
+        if (error instanceof RequestError && error.isNoResponders()) throw noStream(stream, error);
+        if (!(error instanceof TimeoutError) || left <= RESEND_MS)
+          throw toOrchError(error, `cannot read ${stream}`);
+      }
     }
   }
 

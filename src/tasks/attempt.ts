@@ -11,14 +11,19 @@ import {
   type TaskRecord,
 } from '../protocol/index.ts';
 import { keepDeadLetter } from './dead.ts';
-import { append, fenceOf, lastEntry } from './journal.ts';
+import { append, fenceOf, lastEntry, newNonce } from './journal.ts';
 import { afterFailure, afterRelease, type Change, type Failure } from './lifecycle.ts';
+
+/** How long a write about an attempt waits for a server that is away. The fence decides whether it still counts. */
+const PATIENCE_MS = 3_600_000;
 
 export type Written = 'written' | 'fenced';
 
 export class Attempt {
   readonly #bus: Bus;
   readonly #delivery: Delivery;
+  /** With the fence it names each write, so that one that is tried again finds itself. */
+  readonly #nonce = newNonce();
   readonly actor: string;
   readonly message: TaskMessage;
   record: TaskRecord;
@@ -137,7 +142,11 @@ export class Attempt {
   }
 
   async #write(change: Change): Promise<Written> {
-    const appended = await append(this.#bus, this.record, change, this.actor, this.fence);
+    const appended = await append(this.#bus, this.record, change, this.actor, {
+      fence: this.fence,
+      nonce: `${this.#nonce}.${this.fence}.${change.type}`,
+      timeoutMs: PATIENCE_MS,
+    });
     if (appended.kind === 'conflict') {
       this.isOver = true;
       return 'fenced';

@@ -25,7 +25,7 @@ export async function cancelTask(
     if (isFinal(record.state)) return { kind: 'final', record };
     const change =
       reason === undefined ? ({ type: 'cancelled' } as const) : ({ type: 'cancelled', reason } as const);
-    const appended = await append(bus, record, change, actor, fenceOf(last));
+    const appended = await append(bus, record, change, actor, { fence: fenceOf(last) });
     if (appended.kind === 'written') {
       await bus.purge(TASKS, anyTaskSubject(taskId));
       return { kind: 'cancelled', record: appended.record };

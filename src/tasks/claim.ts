@@ -90,7 +90,7 @@ async function bury(
   const error = `${record.node ?? 'the worker'} fell silent in attempt ${record.attempt}`;
   const change = afterFailure(record, { reason: 'lease-lost', error }, new Date(), 0);
   await keepDeadLetter(bus, record.id, delivery.queueSeq);
-  const appended = await append(bus, record, change, actor, fence);
+  const appended = await append(bus, record, change, actor, { fence });
   if (appended.kind === 'conflict') return { kind: 'taken', by: appended.last?.actor, at: appended.last?.at };
   delivery.ack();
   return { kind: 'gone', why: 'failed' };
@@ -103,13 +103,9 @@ function writeClaim(
   record: TaskRecord,
   fence: number,
 ) {
-  return append(
-    bus,
-    record,
-    { type: 'claimed', node: actor, queueSeq: delivery.queueSeq, leaseMs },
-    actor,
+  return append(bus, record, { type: 'claimed', node: actor, queueSeq: delivery.queueSeq, leaseMs }, actor, {
     fence,
-  );
+  });
 }
 
 function claimed(
@@ -155,7 +151,7 @@ async function refuse(
   const record = queuedRecord(address, TaskMessage.parse({}), delivery.storedAt.toISOString());
   await keepDeadLetter(bus, record.id, delivery.queueSeq);
   const change = { type: 'failed', reason: 'invalid', error } as const;
-  const appended = await append(bus, record, change, actor, 0);
+  const appended = await append(bus, record, change, actor, { fence: 0 });
   // Another worker refused it, or a task of this id has a life of its own: either way the message is not a task.
   delivery.ack();
   return { kind: 'gone', why: appended.kind === 'written' ? 'invalid' : 'invalid, and known before' };

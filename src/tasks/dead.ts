@@ -38,7 +38,7 @@ export async function retryTask(bus: Bus, taskId: string, actor: string): Promis
     });
   let record = last.task;
   if (!isHalfway) {
-    const appended = await append(bus, record, { type: 'requeued' }, actor, fenceOf(last));
+    const appended = await append(bus, record, { type: 'requeued' }, actor, { fence: fenceOf(last) });
     if (appended.kind === 'conflict')
       throw new OrchError('conflict', `task ${taskId} was changed by ${appended.last?.actor} just now`);
     record = appended.record;

@@ -60,8 +60,17 @@ export function appendQueued(bus: Bus, record: TaskRecord, actor: string, nonce:
   );
 }
 
+export interface AppendOptions {
+  /** Sequence of the last deciding entry that the writer has seen; 0 = none. */
+  fence: number;
+  /** Default: a new one. The same nonce at a second try finds the entry of the first. */
+  nonce?: string;
+  /** Default: the bus's. */
+  timeoutMs?: number;
+}
+
 /**
- * Applies a change and writes it, expecting that the last deciding entry has the sequence `fence` (0 = none).
+ * Applies a change and writes it by compare-and-set on the fence.
  * Throws `conflict` when the change is not allowed in the record's state, `unavailable` when it could not be written.
  */
 export async function append(
@@ -69,16 +78,17 @@ export async function append(
   record: TaskRecord,
   change: Change,
   actor: string,
-  fence: number,
+  options: AppendOptions,
 ): Promise<Appended> {
   const at = new Date().toISOString();
   const next = apply(record, change, at);
   if (!next)
     throw new OrchError('conflict', `task ${record.id} is ${record.state} and cannot become ${change.type}`);
-  const nonce = newNonce();
+  const { fence, nonce = newNonce(), timeoutMs } = options;
   const entry: JournalEntry = { type: change.type, at, actor, nonce, task: next };
   const written = await bus.write(entrySubject(record.id, change.type, actor), encode(entry), {
     expect: { lastSequence: fence, filter: decidedFilter(record.id) },
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
   if (written.kind === 'stored') return { kind: 'written', seq: written.seq, record: next };
   // A write that was sent twice finds itself here.

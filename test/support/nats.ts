@@ -1,29 +1,76 @@
-// A real nats-server for a test file, on a free port with a folder of its own, behind a disposable handle.
+// A real nats-server for a test file, behind a disposable handle: a child process on a free port with a folder of its
+// own, unless the suite starts its servers elsewhere.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { type Bus, type BusOptions, openBus, type ServerProcess, startServer } from '../../src/bus/index.ts';
+import { type Bus, type BusOptions, openBus, startServer } from '../../src/bus/index.ts';
 
 /** The shortest lease that the server's timers keep reliably; tests wait for leases to run out. */
 export const TEST_LEASE_MS = 1_500;
 
-export class TestNats implements AsyncDisposable {
-  readonly #dir: string;
-  readonly #buses: Bus[] = [];
-  #server: ServerProcess;
+/** A server that accepts clients, wherever it runs. */
+export interface TestServer {
+  readonly url: string;
+  /** `kill -9`, without a chance to write anything. */
+  kill(): Promise<void>;
+  /** The same data at the same URL again. */
+  restart(): Promise<void>;
+  /** Ends it and removes its data. */
+  stop(): Promise<void>;
+}
 
-  private constructor(dir: string, server: ServerProcess) {
-    this.#dir = dir;
+export interface LaunchOptions {
+  extraConfig?: string;
+}
+
+export type Launch = (options: LaunchOptions) => Promise<TestServer>;
+
+let launch: Launch = launchChild;
+
+/** Starts the servers of this test file in another way; for a setup file. */
+export function launchServersBy(other: Launch): void {
+  launch = other;
+}
+
+async function launchChild(options: LaunchOptions): Promise<TestServer> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'orch-test-'));
+  const start = (port: number) =>
+    startServer({ binary: inject('natsServer'), dataDir, port, ...options });
+  let child = await start(0);
+  return {
+    get url() {
+      return child.url;
+    },
+    async kill() {
+      process.kill(child.pid, 'SIGKILL');
+      await child.exited;
+    },
+    async restart() {
+      await child.stop();
+      child = await start(child.port);
+    },
+    async stop() {
+      await child.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export class TestNats implements AsyncDisposable {
+  readonly #server: TestServer;
+  readonly #buses: Bus[] = [];
+
+  private constructor(server: TestServer) {
     this.#server = server;
   }
 
-  static async start(options: { provision?: boolean; extraConfig?: string } = {}): Promise<TestNats> {
-    const dir = await mkdtemp(join(tmpdir(), 'orch-test-'));
-    const { provision = true, ...rest } = options;
-    const server = await startServer({ binary: inject('natsServer'), dataDir: dir, port: 0, ...rest });
-    const nats = new TestNats(dir, server);
-    if (provision) await (await nats.bus()).provision();
+  static async start(
+    options: { provision?: boolean; leaseMs?: number } & LaunchOptions = {},
+  ): Promise<TestNats> {
+    const { provision = true, leaseMs = TEST_LEASE_MS, ...rest } = options;
+    const nats = new TestNats(await launch(rest));
+    if (provision) await (await nats.bus({ leaseMs })).provision();
     return nats;
   }
 
@@ -39,21 +86,17 @@ export class TestNats implements AsyncDisposable {
   }
 
   /** `kill -9`, without a chance to write anything. */
-  async kill(): Promise<void> {
-    process.kill(this.#server.pid, 'SIGKILL');
-    await this.#server.exited;
+  kill(): Promise<void> {
+    return this.#server.kill();
   }
 
-  /** The same folder on the same port again. */
-  async restart(): Promise<void> {
-    const { port } = this.#server;
-    await this.#server.stop();
-    this.#server = await startServer({ binary: inject('natsServer'), dataDir: this.#dir, port });
+  /** The same data at the same URL again. */
+  restart(): Promise<void> {
+    return this.#server.restart();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#buses.map(bus => bus.close()));
     await this.#server.stop();
-    await rm(this.#dir, { recursive: true, force: true });
   }
 }

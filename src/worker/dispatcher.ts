@@ -1,0 +1,177 @@
+// Brings deliveries to free slots. Lanes that are known to hold tasks are asked in order of priority, without waiting;
+// on all others one pull stays open, so that an idle worker is served the moment a task comes.
+// Promises: high before medium before low; never more deliveries kept than slots; what is surplus is given back at
+// once; a pull is never cancelled, only let run out.
+import type { Bus, Delivery, LanePull, PullEnd } from '../bus/index.ts';
+import { messageOf, PRIORITIES, type Priority, parseLane } from '../protocol/index.ts';
+import type { Logger } from './logger.ts';
+
+/** Advisories about new lanes are best effort; this often the list is read in any case. */
+const REFRESH_MS = 30_000;
+const REFRESH_DEBOUNCE_MS = 50;
+/** After a pull that found no consumer or no leader. */
+const LOST_PAUSE_MS = 500;
+const RANK_MAX = 9;
+
+interface Lane {
+  consumer: string;
+  priority: Priority;
+  leaseMs: number;
+  /** Spare capabilities of this worker: those with fewer are served first, so that the rare ones stay free. */
+  rank: number;
+  pull: LanePull;
+  /** Tasks are known, or not yet known not, to wait there. */
+  isHot: boolean;
+  /** How many slots an open request without waiting may fill. */
+  asked: number;
+  pausedUntil: number;
+}
+
+export interface DispatcherOptions {
+  capabilities: readonly string[];
+  slots: number;
+  logger: Logger;
+  /** Runs one delivery; its slot is free again when the promise settles. It must not reject. */
+  run(delivery: Delivery, leaseMs: number): Promise<void>;
+}
+
+export class Dispatcher {
+  readonly #bus: Bus;
+  readonly #options: DispatcherOptions;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #undo: (() => void)[] = [];
+  #refreshTimer: NodeJS.Timeout | undefined;
+  #running = 0;
+  #isOpen = false;
+
+  constructor(bus: Bus, options: DispatcherOptions) {
+    this.#bus = bus;
+    this.#options = options;
+  }
+
+  get lanes(): string[] {
+    return [...this.#lanes.keys()].sort();
+  }
+
+  /** Returns when the lanes are known and asked. */
+  async start(): Promise<void> {
+    this.#isOpen = true;
+    this.#undo.push(
+      this.#bus.onLaneCreated(() => this.#refreshSoon(REFRESH_DEBOUNCE_MS)),
+      this.#bus.onReconnect(() => {
+        for (const lane of this.#lanes.values()) lane.pull.reset();
+        this.#refreshSoon(0);
+      }),
+    );
+    await this.#refresh();
+  }
+
+  /** Takes no more deliveries; open pulls run out or are given back. */
+  pause(): void {
+    this.#isOpen = false;
+    clearTimeout(this.#refreshTimer);
+    for (const undo of this.#undo.splice(0)) undo();
+  }
+
+  close(): void {
+    this.pause();
+    for (const lane of this.#lanes.values()) lane.pull.close();
+    this.#lanes.clear();
+  }
+
+  #refreshSoon(delayMs: number): void {
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = setTimeout(() => void this.#refresh(), delayMs);
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      for (const { consumer, priority, lane, leaseMs } of await this.#bus.lanes()) {
+        const rank = this.#rankFor(lane);
+        if (rank !== undefined && !this.#lanes.has(consumer)) this.#add(consumer, priority, leaseMs, rank);
+      }
+    } catch (error) {
+      this.#options.logger.warn({ error: messageOf(error) }, 'cannot read the list of lanes');
+    }
+    if (!this.#isOpen) return;
+    this.#refreshSoon(REFRESH_MS);
+    this.#fill();
+  }
+
+  // Undefined: this worker lacks a capability, or the name is not a lane's.
+  #rankFor(lane: string): number | undefined {
+    const offered = this.#options.capabilities;
+    try {
+      const required = parseLane(lane);
+      if (!required.every(capability => offered.includes(capability))) return undefined;
+      return Math.min(RANK_MAX, offered.length - required.length);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #add(consumer: string, priority: Priority, leaseMs: number, rank: number): void {
+    const pull = this.#bus.pull(consumer, {
+      onDelivery: delivery => this.#receive(lane, delivery),
+      onEnd: end => this.#pullEnded(lane, end),
+    });
+    const lane: Lane = { consumer, priority, leaseMs, rank, pull, isHot: true, asked: 0, pausedUntil: 0 };
+    this.#lanes.set(consumer, lane);
+    this.#options.logger.debug({ lane: consumer }, 'serving lane');
+  }
+
+  #fill(): void {
+    let free = this.#options.slots - this.#running;
+    if (!this.#isOpen || free <= 0) return;
+    const now = performance.now();
+    for (const priority of PRIORITIES) {
+      for (const lane of this.#lanes.values()) {
+        if (lane.priority !== priority || lane.pausedUntil > now) continue;
+        if (lane.isHot && !lane.pull.isOpen && free > 0) {
+          lane.asked = free;
+          lane.pull.request({ batch: free, noWait: true, rank: lane.rank });
+        } else if (!lane.isHot && !lane.pull.isOpen) {
+          lane.pull.request({ batch: 1, noWait: false, rank: lane.rank });
+        }
+        // What a lane of higher priority was asked for is not offered to those below it.
+        free -= lane.asked;
+      }
+    }
+  }
+
+  #receive(lane: Lane, delivery: Delivery): void {
+    lane.isHot = delivery.pending > 0;
+    if (!this.#isOpen || this.#freeFor(lane) <= 0) {
+      lane.isHot = true;
+      delivery.nak();
+      return;
+    }
+    if (lane.asked > 0) lane.asked--;
+    this.#running++;
+    void this.#options.run(delivery, lane.leaseMs).finally(() => {
+      this.#running--;
+      this.#fill();
+    });
+  }
+
+  // Slots that lanes of higher priority were just asked to fill are not free for this one.
+  #freeFor(lane: Lane): number {
+    let free = this.#options.slots - this.#running;
+    for (const other of this.#lanes.values()) {
+      if (PRIORITIES.indexOf(other.priority) < PRIORITIES.indexOf(lane.priority)) free -= other.asked;
+    }
+    return free;
+  }
+
+  #pullEnded(lane: Lane, end: PullEnd): void {
+    lane.asked = 0;
+    if (end === 'empty') lane.isHot = false;
+    if (end === 'lost') {
+      lane.isHot = true;
+      lane.pausedUntil = performance.now() + LOST_PAUSE_MS;
+      setTimeout(() => this.#fill(), LOST_PAUSE_MS + 1);
+      return;
+    }
+    this.#fill();
+  }
+}

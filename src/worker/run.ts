@@ -1,0 +1,53 @@
+// What a task runner gets and what it gives back. A failed run has the shape of a good one plus what went wrong, so
+// that the attempt reads one record.
+import type { TaskMessage, TaskRecord } from '../protocol/index.ts';
+import type { OutputSink } from './output.ts';
+
+/** Why an attempt is stopped before it ends by itself. */
+export type StopReason = 'timeout' | 'stalled' | 'drain' | 'fenced';
+
+/** Thrown into the signal of an attempt that is stopped. */
+export class AttemptStopped extends Error {
+  readonly reason: StopReason;
+
+  constructor(reason: StopReason) {
+    super(STOPPED[reason]);
+    this.name = 'AttemptStopped';
+    this.reason = reason;
+  }
+}
+
+const STOPPED: Record<StopReason, string> = {
+  timeout: 'the attempt ran longer than its time limit',
+  stalled: 'the attempt was silent for longer than its stall limit',
+  drain: 'the worker is being drained',
+  fenced: 'the task was cancelled, or is run by somebody else since the lease ran out',
+};
+
+/** A claimed task, as its runner sees it. */
+export interface RunnableTask {
+  id: string;
+  attempt: number;
+  /** The value that was published. */
+  input: unknown;
+  record: TaskRecord;
+  message: TaskMessage;
+}
+
+export interface RunContext {
+  node: string;
+  /** Aborts when the attempt must stop; its reason is an AttemptStopped. */
+  signal: AbortSignal;
+  output: OutputSink;
+  /** W3C trace context of this attempt. */
+  traceparent: string;
+}
+
+export type RunOutcome =
+  | { kind: 'done'; result?: unknown; exitCode?: number }
+  | { kind: 'failed'; error: string; exitCode?: number }
+  /** Not now: the task goes back unharmed and is tried later. */
+  | { kind: 'deferred'; error: string; exitCode?: number };
+
+/** Runs one attempt. It must end soon after its signal aborts; what it returns then is not used. */
+export type Runner = (task: RunnableTask, context: RunContext) => Promise<RunOutcome>;

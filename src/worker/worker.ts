@@ -1,0 +1,208 @@
+// The worker: a daemon that takes the tasks that it is capable of and runs each as an attempt.
+// Promises:
+//  1. It runs only tasks whose required capabilities it has.
+//  2. An attempt ends once: with an entry that its fence allows, or with none because somebody else holds the task.
+//  3. A drain takes no new work, lets attempts finish for a while, and gives the rest back to the queue at once.
+//  4. A server that is away stops nothing: attempts go on, and their ends are written when it is back.
+import { hostname } from 'node:os';
+import type { Bus, Delivery } from '../bus/index.ts';
+import {
+  cancelledEvents,
+  messageOf,
+  OrchError,
+  parseCapabilities,
+  parseEntrySubject,
+  parseId,
+} from '../protocol/index.ts';
+import { type Attempt, childSpan, claim, type Written } from '../tasks/index.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { type Logger, silent } from './logger.ts';
+import { OutputSink } from './output.ts';
+import type { Runner, RunOutcome } from './run.ts';
+import { AttemptWatch } from './watch.ts';
+
+export const CONCURRENCY_MAX = 1_000;
+export const DRAIN_TIMEOUT_MS = 30_000;
+/** Between two tries of an end that could not be written. */
+const END_RETRY_MS = 1_000;
+/** A claim that could not be decided goes back after this. */
+const CLAIM_RETRY_MS = 1_000;
+
+export interface WorkerOptions {
+  /** This worker's name; default the host's name and the process id. */
+  node?: string;
+  /** What it can do; default nothing but tasks that need nothing. */
+  capabilities?: readonly string[];
+  /** Attempts at once, 1 to 1,000; default 1. */
+  concurrency?: number;
+  runner: Runner;
+  logger?: Logger;
+}
+
+export class Worker {
+  readonly node: string;
+  readonly #bus: Bus;
+  readonly #logger: Logger;
+  readonly #runner: Runner;
+  readonly #dispatcher: Dispatcher;
+  readonly #watches = new Map<Attempt, AttemptWatch>();
+  readonly #attempts = new Set<Promise<void>>();
+  #unsubscribe: (() => void) | undefined;
+  #stopping: Promise<void> | undefined;
+  #giveUp = false;
+
+  constructor(bus: Bus, options: WorkerOptions) {
+    const { concurrency = 1 } = options;
+    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > CONCURRENCY_MAX) {
+      throw new OrchError(
+        'usage',
+        `concurrency ${concurrency} is not allowed: use a whole number from 1 to ${CONCURRENCY_MAX}`,
+      );
+    }
+    this.node = parseId(options.node ?? defaultNode(), 'node');
+    this.#bus = bus;
+    this.#logger = options.logger ?? silent;
+    this.#runner = options.runner;
+    this.#dispatcher = new Dispatcher(bus, {
+      capabilities: parseCapabilities(options.capabilities ?? []),
+      slots: concurrency,
+      logger: this.#logger,
+      run: (delivery, leaseMs) => this.#track(this.#handle(delivery, leaseMs)),
+    });
+  }
+
+  /** Attempts that are running. */
+  get running(): number {
+    return this.#watches.size;
+  }
+
+  /** Returns when the worker is ready for tasks. */
+  async start(): Promise<void> {
+    await this.#bus.provision();
+    this.#unsubscribe = this.#bus.subscribe(
+      cancelledEvents,
+      subject => this.#hearCancel(parseEntrySubject(subject)?.id),
+      error => this.#logger.warn({ error: messageOf(error) }, 'event subscription'),
+    );
+    await this.#dispatcher.start();
+    this.#logger.info({ node: this.node, lanes: this.#dispatcher.lanes }, 'worker ready');
+  }
+
+  /** Drains and stops; returns when all attempts have ended or were given back. A second call with 0 hurries the first. */
+  stop(drainTimeoutMs = DRAIN_TIMEOUT_MS): Promise<void> {
+    if (drainTimeoutMs === 0) this.#hurry();
+    this.#stopping ??= this.#drain(drainTimeoutMs);
+    return this.#stopping;
+  }
+
+  async #drain(drainTimeoutMs: number): Promise<void> {
+    this.#dispatcher.pause();
+    this.#logger.info({ running: this.running, drainTimeoutMs }, 'draining');
+    const timer = setTimeout(() => this.#hurry(), drainTimeoutMs);
+    while (this.#attempts.size > 0) await Promise.all(this.#attempts);
+    clearTimeout(timer);
+    this.#dispatcher.close();
+    this.#unsubscribe?.();
+    this.#logger.info({}, 'stopped');
+  }
+
+  #hurry(): void {
+    this.#giveUp = true;
+    for (const watch of this.#watches.values()) watch.stop('drain');
+  }
+
+  #track(work: Promise<void>): Promise<void> {
+    this.#attempts.add(work);
+    return work.finally(() => this.#attempts.delete(work));
+  }
+
+  // Events are a hint; the journal is asked.
+  #hearCancel(taskId: string | undefined): void {
+    for (const [attempt, watch] of this.#watches) if (attempt.id === taskId) void watch.checkFence();
+  }
+
+  async #handle(delivery: Delivery, leaseMs: number): Promise<void> {
+    try {
+      const outcome = await claim(this.#bus, delivery, { actor: this.node, leaseMs });
+      if (outcome.kind === 'claimed') await this.#run(outcome.attempt, leaseMs);
+      else this.#logger.debug({ subject: delivery.subject, ...outcome }, 'not claimed');
+    } catch (error) {
+      this.#logger.warn(
+        { subject: delivery.subject, error: messageOf(error) },
+        'the claim could not be decided',
+      );
+      delivery.nak(CLAIM_RETRY_MS);
+    }
+  }
+
+  async #run(attempt: Attempt, leaseMs: number): Promise<void> {
+    const { id, record, message } = attempt;
+    const about = { task: id, attempt: record.attempt, traceparent: record.traceparent };
+    this.#logger.info({ ...about, lane: record.lane }, 'attempt started');
+    const watch = new AttemptWatch(attempt, leaseMs);
+    this.#watches.set(attempt, watch);
+    if (this.#giveUp) watch.stop('drain');
+    const output = new OutputSink(this.#bus, { taskId: id, attempt: record.attempt, actor: this.node }, () =>
+      watch.heard(),
+    );
+    try {
+      const task = { id, attempt: record.attempt, input: message.input, record, message };
+      const context = {
+        node: this.node,
+        signal: watch.signal,
+        output,
+        traceparent: childSpan(record.traceparent),
+      };
+      const outcome = await this.#runner(task, context).catch((error: unknown) => failedToRun(error));
+      await output.close();
+      const written = await this.#end(attempt, watch, outcome);
+      this.#logger.info(
+        { ...about, state: written === 'fenced' ? 'fenced' : attempt.record.state, stop: watch.stopReason },
+        'attempt ended',
+      );
+    } finally {
+      watch.close();
+      this.#watches.delete(attempt);
+    }
+  }
+
+  // Tries until the end is written or refused by the fence; only a worker that must stop now gives up.
+  async #end(attempt: Attempt, watch: AttemptWatch, outcome: RunOutcome): Promise<Written> {
+    for (;;) {
+      try {
+        return await endAttempt(attempt, watch, outcome);
+      } catch (error) {
+        this.#logger.warn(
+          { task: attempt.id, error: messageOf(error) },
+          'the end of the attempt could not be written',
+        );
+        if (this.#giveUp || this.#bus.isClosed) return 'fenced';
+        await new Promise(resolve => setTimeout(resolve, END_RETRY_MS));
+      }
+    }
+  }
+}
+
+function endAttempt(attempt: Attempt, watch: AttemptWatch, outcome: RunOutcome): Promise<Written> {
+  const { stopReason } = watch;
+  if (stopReason === 'fenced') return Promise.resolve('fenced');
+  // A run that was done before it heard of the stop is done.
+  if (outcome.kind === 'done') return attempt.done(outcome.result, outcome.exitCode);
+  if (stopReason === 'drain') return attempt.release({ reason: 'drain', pause: false });
+  const exit = outcome.exitCode === undefined ? {} : { exitCode: outcome.exitCode };
+  if (stopReason !== undefined)
+    return attempt.fail({ reason: stopReason, error: watch.signal.reason.message, ...exit });
+  if (outcome.kind === 'deferred')
+    return attempt.release({ reason: 'deferred', error: outcome.error, pause: true, ...exit });
+  return attempt.fail({ reason: 'error', error: outcome.error, ...exit });
+}
+
+const failedToRun = (error: unknown): RunOutcome => ({ kind: 'failed', error: messageOf(error) });
+
+function defaultNode(): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9_-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 40);
+  return `${host || 'node'}-${process.pid}`;
+}

@@ -1,0 +1,321 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Bus } from '../../src/bus/index.ts';
+import { publishTask, runWorker, TryLater, type Worker } from '../../src/index.ts';
+import { anyTaskSubject, TASKS, taskSubject } from '../../src/protocol/index.ts';
+import { cancelTask, getTask, taskHistory, taskOutput, waitForTask } from '../../src/tasks/index.ts';
+import type { Handler } from '../../src/worker/index.ts';
+import { TEST_LEASE_MS, TestNats } from '../support/nats.ts';
+import { until } from '../support/wait.ts';
+
+let nats: TestNats;
+let bus: Bus;
+beforeAll(async () => {
+  nats = await TestNats.start();
+  bus = await nats.bus();
+});
+afterAll(() => nats[Symbol.asyncDispose]());
+
+let names = 0;
+const unique = (prefix: string) => `${prefix}-${++names}`;
+const ended = (id: string) => waitForTask(bus, id, AbortSignal.timeout(30_000));
+
+/** A worker on a connection of its own, stopped at the end of the test. */
+async function worker(
+  capabilities: string[],
+  handler: Handler,
+  concurrency = 1,
+): Promise<Worker & AsyncDisposable> {
+  const started = await runWorker(await nats.bus(), {
+    node: unique('w'),
+    capabilities,
+    concurrency,
+    handler,
+  });
+  return Object.assign(started, { [Symbol.asyncDispose]: () => started.stop(0) });
+}
+
+/** A handler that holds its tasks until it is told to let go. */
+function gate() {
+  const waiting: { id: string; open(): void }[] = [];
+  const handler: Handler = (task, { signal }) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ id: task.id, open: () => resolve('opened') });
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  return { handler, waiting };
+}
+
+describe('choosing work', () => {
+  test('a worker runs the tasks that it is capable of and no others', async () => {
+    const [a, b] = [unique('cap'), unique('cap')];
+    const ran: string[] = [];
+    await using _ = await worker([a, 'spare'], task => void ran.push(task.id));
+    const needsBoth = await publishTask(bus, { capabilities: [a, b] });
+    const needsOther = await publishTask(bus, { capabilities: [b] });
+    const mine = await publishTask(bus, { capabilities: [a] });
+    await ended(mine.id);
+    expect(ran).toEqual([mine.id]);
+    expect((await getTask(bus, needsBoth.id)).state).toBe('queued');
+    expect((await getTask(bus, needsOther.id)).state).toBe('queued');
+  });
+
+  test('high comes before medium before low, and within a lane first in is first out', async () => {
+    const cap = unique('cap');
+    const order: unknown[] = [];
+    const specs = (['low', 'medium', 'high', 'low', 'medium', 'high'] as const).map((priority, i) => ({
+      capabilities: [cap],
+      priority,
+      input: `${priority}-${i}`,
+    }));
+    const published = [];
+    for (const spec of specs) published.push(await publishTask(bus, spec));
+    await using _ = await worker([cap], task => void order.push(task.input));
+    await Promise.all(published.map(({ id }) => ended(id)));
+    expect(order).toEqual(['high-2', 'high-5', 'medium-1', 'medium-4', 'low-0', 'low-3']);
+  });
+
+  test('a high task that comes while low ones wait is next', async () => {
+    const cap = unique('cap');
+    const { handler, waiting } = gate();
+    await bus.ensureLane('high', cap);
+    await using _ = await worker([cap], handler);
+    for (let i = 0; i < 3; i++) await publishTask(bus, { capabilities: [cap], priority: 'low' });
+    await until('the first to run', () => waiting.length === 1);
+    const high = await publishTask(bus, { capabilities: [cap], priority: 'high' });
+    const highLane = async () => (await bus.lanes()).find(lane => lane.consumer === `high_${cap}`);
+    await until('it to be offered', async () => (await highLane())?.idleWorkers === 0);
+    waiting[0]?.open();
+    await until('the second to run', () => waiting.length === 2);
+    expect(waiting[1]?.id).toBe(high.id);
+  });
+
+  test('of two idle workers the more specialised one is served', async () => {
+    const cap = unique('cap');
+    const ran: string[] = [];
+    await using _broad = await worker([cap, 'x1', 'x2', 'x3'], () => void ran.push('broad'));
+    await using _narrow = await worker([cap], () => void ran.push('narrow'));
+    await publishTask(bus, { capabilities: [cap] }).then(({ id }) => ended(id));
+    await until(
+      'both to wait',
+      async () => (await bus.lanes()).find(lane => lane.lane === cap)?.idleWorkers === 2,
+    );
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await ended(id);
+    expect(ran.at(-1)).toBe('narrow');
+  });
+
+  test('a task that reaches a full worker is given back and run by another', async () => {
+    const cap = unique('cap');
+    const first = gate();
+    const second = gate();
+    await using _full = await worker([cap], first.handler);
+    await publishTask(bus, { capabilities: [cap], priority: 'low' });
+    await until('the first to be full', () => first.waiting.length === 1);
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await using _free = await worker([cap], second.handler);
+    await until('the second to run it', () => second.waiting.some(waiting => waiting.id === id));
+    expect((await getTask(bus, id)).attempt).toBe(1);
+  });
+
+  test('a worker learns of a lane that appears later, and serves many at once', async () => {
+    const cap = unique('cap');
+    let most = 0;
+    let now = 0;
+    await using _ = await worker(
+      [cap],
+      async () => {
+        most = Math.max(most, ++now);
+        await until('four to run', () => most >= 4);
+        now--;
+      },
+      4,
+    );
+    const published = await Promise.all(
+      Array.from({ length: 8 }, () => publishTask(bus, { capabilities: [cap] })),
+    );
+    await Promise.all(published.map(({ id }) => ended(id)));
+    expect(most).toBe(4);
+  });
+
+  test('a malformed message ends as failed and the worker goes on', async () => {
+    const cap = unique('cap');
+    await using _ = await worker([cap], () => 'ran');
+    await bus.ensureLane('medium', cap);
+    await bus.write(taskSubject('medium', cap, 'malformed-1'), Buffer.from('{"input":'));
+    const good = await publishTask(bus, { capabilities: [cap] });
+    expect(await ended(good.id)).toMatchObject({ state: 'done', result: 'ran' });
+    expect(await getTask(bus, 'malformed-1')).toMatchObject({ state: 'failed', reason: 'invalid' });
+  });
+});
+
+describe('ending', () => {
+  test('a result, a failure with retries, and a later try each end as they should', async () => {
+    const cap = unique('cap');
+    const backoff = { baseMs: 20, factor: 1, maxMs: 20 };
+    await using _ = await worker([cap], task => {
+      if (task.input === 'throw') throw new Error('no good');
+      if (task.input === 'later' && task.attempt < 3) throw new TryLater('busy');
+      return { got: task.input };
+    });
+    const [good, bad, later] = await Promise.all(
+      ['x', 'throw', 'later'].map(input =>
+        publishTask(bus, { capabilities: [cap], input, maxAttempts: 2, backoff }),
+      ),
+    );
+    expect(await ended(good?.id ?? '')).toMatchObject({ state: 'done', result: { got: 'x' } });
+    expect(await ended(bad?.id ?? '')).toMatchObject({
+      state: 'failed',
+      reason: 'error',
+      error: 'no good',
+      attempt: 2,
+    });
+    expect(await ended(later?.id ?? '')).toMatchObject({ state: 'done', attempt: 3, forgiven: 2 });
+  });
+
+  test.each([
+    ['longer than its time limit', { timeoutMs: 200 }, 'timeout'],
+    ['silent for longer than its stall limit', { stallTimeoutMs: 200 }, 'stalled'],
+  ])('an attempt that is %s is stopped and counts as failed', async (_what, limit, reason) => {
+    const cap = unique('cap');
+    const { handler, waiting } = gate();
+    await using _ = await worker([cap], handler);
+    const { id } = await publishTask(bus, { capabilities: [cap], maxAttempts: 1, ...limit });
+    expect(await ended(id)).toMatchObject({ state: 'failed', reason });
+    expect(waiting.length).toBe(1);
+  });
+
+  test('progress feeds the stall limit', async () => {
+    const cap = unique('cap');
+    await using _ = await worker([cap], async (_task, { progress }) => {
+      for (let i = 0; i < 10; i++) {
+        progress(`${i}`);
+        await new Promise(resolve => setTimeout(resolve, 60));
+      }
+    });
+    const { id } = await publishTask(bus, { capabilities: [cap], maxAttempts: 1, stallTimeoutMs: 400 });
+    expect((await ended(id)).state).toBe('done');
+  });
+
+  test('a running attempt hears of its cancellation and stops', async () => {
+    const cap = unique('cap');
+    const { handler, waiting } = gate();
+    await using running = await worker([cap], handler);
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await until('it to run', () => waiting.length === 1);
+    await cancelTask(bus, id, 'op');
+    await until('the worker to be free', () => running.running === 0);
+    expect((await taskHistory(bus, id)).map(line => line.type)).toEqual(['queued', 'claimed', 'cancelled']);
+  });
+
+  test('a long attempt keeps its lease', async () => {
+    const cap = unique('cap');
+    await using _ = await worker(
+      [cap],
+      () => new Promise(resolve => setTimeout(resolve, 2.5 * TEST_LEASE_MS)),
+    );
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    expect(await ended(id)).toMatchObject({ state: 'done', attempt: 1 });
+  });
+
+  test('what a task prints is stored in order with its attempt', async () => {
+    const cap = unique('cap');
+    await using _ = await worker([cap], (_task, { log }) => {
+      for (let i = 0; i < 5; i++) log(`line ${i}`);
+    });
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await ended(id);
+    const lines: string[] = [];
+    for await (const chunk of taskOutput(bus, id)) lines.push(...chunk.lines);
+    expect(lines).toEqual(['line 0', 'line 1', 'line 2', 'line 3', 'line 4']);
+  });
+
+  test('output over its rate is dropped and counted, and the task is not held up', async () => {
+    const cap = unique('cap');
+    await using _ = await worker([cap], (_task, { log }) => {
+      for (let i = 0; i < 100_000; i++) log('x'.repeat(100));
+    });
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await ended(id);
+    let [kept, dropped] = [0, 0];
+    for await (const chunk of taskOutput(bus, id)) {
+      kept += chunk.lines.length;
+      dropped += chunk.dropped;
+    }
+    expect(kept).toBeGreaterThan(1_000);
+    expect(kept + dropped).toBe(100_000);
+  });
+});
+
+describe('stopping', () => {
+  test('a drain lets attempts finish, takes no new work, and gives back the rest at once', async () => {
+    const cap = unique('cap');
+    const { handler, waiting } = gate();
+    await using draining = await worker([cap], handler, 2);
+    const [a, b, c] = await Promise.all(
+      [1, 2, 3].map(() => publishTask(bus, { capabilities: [cap], maxAttempts: 1 })),
+    );
+    await until('two to run', () => waiting.length === 2);
+    const stopped = draining.stop(400);
+    waiting[0]?.open();
+    await stopped;
+    const states = await Promise.all([a, b, c].map(async task => (await getTask(bus, task?.id ?? '')).state));
+    expect(states.filter(state => state === 'done').length).toBe(1);
+    expect(states.filter(state => state === 'queued').length).toBe(2);
+    const before = performance.now();
+    await using _ = await worker([cap], () => 'second', 3);
+    await Promise.all([a, b, c].map(task => ended(task?.id ?? '')));
+    // At once means: without waiting for a lease to run out.
+    expect(performance.now() - before).toBeLessThan(TEST_LEASE_MS);
+    expect(waiting.length).toBe(2);
+  });
+
+  test('a second stop does not wait for the drain', async () => {
+    const cap = unique('cap');
+    const { handler, waiting } = gate();
+    const draining = await worker([cap], handler);
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await until('it to run', () => waiting.length === 1);
+    const slow = draining.stop(60_000);
+    await draining.stop(0);
+    await slow;
+    expect((await getTask(bus, id)).state).toBe('queued');
+  });
+});
+
+describe('a server that goes away', () => {
+  test('an attempt goes on, and its end is written when the server is back', async () => {
+    const cap = unique('cap');
+    const { handler, waiting } = gate();
+    await using _ = await worker([cap], handler);
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await until('it to run', () => waiting.length === 1);
+    await nats.kill();
+    waiting[0]?.open();
+    await nats.restart();
+    expect(await ended(id)).toMatchObject({ state: 'done', result: 'opened' });
+    await until(
+      'the queue to be empty',
+      async () => !(await bus.last(TASKS, anyTaskSubject(id)).catch(() => true)),
+    );
+  });
+
+  test('a killed server that forgot a delivery does not make a second attempt of a running one', async () => {
+    // Long enough for the server to come back and the worker to renew.
+    const leaseMs = 5_000;
+    await using own = await TestNats.start({ leaseMs });
+    const client = await own.bus();
+    const [first, second] = [gate(), gate()];
+    const one = await runWorker(await own.bus(), { handler: first.handler });
+    const { id } = await publishTask(client, {});
+    await until('it to run', () => first.waiting.length === 1);
+    // At once: a single server keeps a consumer's state with some delay.
+    await own.kill();
+    await own.restart();
+    const two = await runWorker(await own.bus(), { handler: second.handler });
+    await new Promise(resolve => setTimeout(resolve, 1.5 * leaseMs));
+    expect(second.waiting).toEqual([]);
+    first.waiting[0]?.open();
+    expect(await waitForTask(client, id, AbortSignal.timeout(30_000))).toMatchObject({ state: 'done', attempt: 1 });
+    await Promise.all([one.stop(0), two.stop(0)]);
+  });
+});
