@@ -1,8 +1,9 @@
 // The bus: one connection, and all that orch asks of NATS. Rooms above never import @nats-io; what a worker with
 // restricted credentials may not do is asked for here and so can be replaced here.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
-import { delay, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import {
   laneConsumer,
   OrchError,
@@ -191,6 +192,24 @@ export class Bus {
     return new LanePull(this.#nc, consumer, this.#options.inboxPrefix, handler);
   }
 
+  /** What waits in a lane now, at most `batch` messages. Throws `unavailable` when the lane cannot be asked. */
+  fetch(consumer: string, batch: number, rank: number): Promise<Delivery[]> {
+    return new Promise((resolve, reject) => {
+      const deliveries: Delivery[] = [];
+      const pull = this.pull(consumer, {
+        onDelivery: delivery => deliveries.push(delivery),
+        onEnd: end => {
+          // The end comes from within the pull.
+          queueMicrotask(() => pull.close());
+          if (end === 'lost' && deliveries.length === 0)
+            reject(new OrchError('unavailable', `lane ${consumer} does not answer`));
+          else resolve(deliveries);
+        },
+      });
+      pull.request({ batch, noWait: true, rank });
+    });
+  }
+
   /** A lease that was taken by another connection, from its acknowledgement subject. */
   resumeDelivery(subject: string, ackSubject: string): Delivery {
     return new Delivery(this.#nc, { subject, reply: ackSubject, data: new Uint8Array() });
@@ -254,7 +273,7 @@ export class Bus {
   /** Sends what is buffered and closes; safe to call twice. */
   async close(): Promise<void> {
     if (this.#nc.isClosed()) return;
-    await Promise.race([this.#nc.flush().catch(() => {}), delay(CLOSE_FLUSH_MS)]);
+    await Promise.race([this.#nc.flush().catch(() => {}), sleep(CLOSE_FLUSH_MS, undefined, { ref: false })]);
     this.#writer.close();
     await this.#nc.close();
   }

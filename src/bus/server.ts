@@ -18,6 +18,8 @@ export interface ServerProcessOptions {
   host?: string;
   /** `always`, or how seldom writes reach the disk, such as `1s`. */
   sync?: string;
+  /** What clients must present; default nothing, for loopback. */
+  token?: string;
   /** Lines for the configuration file, for a cluster or accounts. */
   extraConfig?: string;
 }
@@ -59,9 +61,12 @@ export async function startServer(options: ServerProcessOptions): Promise<Server
         `  max_file_store: ${Math.floor(bavail * bsize * DISK_SHARE)}`,
         `  max_memory_store: ${1024 ** 3}`,
         '}',
+        ...(options.token === undefined ? [] : [`authorization { token: ${JSON.stringify(options.token)} }`]),
         extraConfig,
         '',
       ].join('\n'),
+      // It may hold the token.
+      { mode: 0o600 },
     );
     // Its own process group: Ctrl-C reaches orch, which drains first and stops the server last.
     const stderr = await open(`${log}.stderr`, 'w');
@@ -171,7 +176,7 @@ async function ready(
   void exited.then(() => {
     gone = true;
   });
-  while (!(await accepts(host, port))) {
+  while (!(await accepts(host === '0.0.0.0' ? '127.0.0.1' : host, port))) {
     if (gone || Date.now() > deadline) {
       child.kill('SIGKILL');
       const tail = (await lastLine(`${log}.stderr`)) || (await lastLine(log));

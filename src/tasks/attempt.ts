@@ -7,7 +7,6 @@ import {
   RESULT_BYTES_MAX,
   RESULT_INLINE_BYTES_MAX,
   type Reason,
-  type TaskMessage,
   type TaskRecord,
 } from '../protocol/index.ts';
 import { keepDeadLetter } from './dead.ts';
@@ -25,7 +24,8 @@ export class Attempt {
   /** With the fence it names each write, so that one that is tried again finds itself. */
   readonly #nonce = newNonce();
   readonly actor: string;
-  readonly message: TaskMessage;
+  /** The value that was published; undefined where the attempt was resumed from its lease. */
+  readonly input: unknown;
   record: TaskRecord;
   /** Journal sequence of the attempt's own last entry. */
   fence: number;
@@ -34,12 +34,12 @@ export class Attempt {
   constructor(
     bus: Bus,
     delivery: Delivery,
-    claim: { actor: string; message: TaskMessage; record: TaskRecord; fence: number },
+    claim: { actor: string; input?: unknown; record: TaskRecord; fence: number },
   ) {
     this.#bus = bus;
     this.#delivery = delivery;
     this.actor = claim.actor;
-    this.message = claim.message;
+    this.input = claim.input;
     this.record = claim.record;
     this.fence = claim.fence;
   }
@@ -49,7 +49,7 @@ export class Attempt {
   }
 
   /** What another connection needs to go on with this attempt. */
-  get lease(): { subject: string; ackSubject: string } {
+  get delivered(): { subject: string; ackSubject: string } {
     return { subject: this.#delivery.subject, ackSubject: this.#delivery.ackSubject };
   }
 

@@ -115,7 +115,10 @@ function claimed(
   message: TaskMessage,
   { record, seq }: { record: TaskRecord; seq: number },
 ): ClaimOutcome {
-  return { kind: 'claimed', attempt: new Attempt(bus, delivery, { actor, message, record, fence: seq }) };
+  return {
+    kind: 'claimed',
+    attempt: new Attempt(bus, delivery, { actor, input: message.input, record, fence: seq }),
+  };
 }
 
 type ReadMessage =

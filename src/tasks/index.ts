@@ -4,7 +4,9 @@ export { listTasks, type TaskFilter, type TaskLine } from './board.ts';
 export { type Cancelled, cancelTask } from './cancel.ts';
 export { type Claimant, type ClaimOutcome, claim } from './claim.ts';
 export { retryTask } from './dead.ts';
+export { claimNamed, claimNext, type HandClaim, resumeAttempt, type Ticket, ticketOf } from './hand.ts';
 export { type JournalLine, lastEntry, readEntry, tryReadEntry } from './journal.ts';
+export { rankFor } from './lanes.ts';
 export {
   afterFailure,
   afterRelease,

@@ -3,7 +3,8 @@
 // Promises: high before medium before low; never more deliveries kept than slots; what is surplus is given back at
 // once; a pull is never cancelled, only let run out.
 import type { Bus, Delivery, LanePull, PullEnd } from '../bus/index.ts';
-import { messageOf, PRIORITIES, type Priority, parseLane } from '../protocol/index.ts';
+import { messageOf, PRIORITIES, type Priority } from '../protocol/index.ts';
+import { rankFor } from '../tasks/index.ts';
 import type { Logger } from './logger.ts';
 
 /** Advisories about new lanes are best effort; this often the list is read in any case. */
@@ -11,7 +12,6 @@ const REFRESH_MS = 30_000;
 const REFRESH_DEBOUNCE_MS = 50;
 /** After a pull that found no consumer or no leader. */
 const LOST_PAUSE_MS = 500;
-const RANK_MAX = 9;
 
 interface Lane {
   consumer: string;
@@ -87,7 +87,7 @@ export class Dispatcher {
   async #refresh(): Promise<void> {
     try {
       for (const { consumer, priority, lane, leaseMs } of await this.#bus.lanes()) {
-        const rank = this.#rankFor(lane);
+        const rank = rankFor(lane, this.#options.capabilities);
         if (rank !== undefined && !this.#lanes.has(consumer)) this.#add(consumer, priority, leaseMs, rank);
       }
     } catch (error) {
@@ -96,18 +96,6 @@ export class Dispatcher {
     if (!this.#isOpen) return;
     this.#refreshSoon(REFRESH_MS);
     this.#fill();
-  }
-
-  // Undefined: this worker lacks a capability, or the name is not a lane's.
-  #rankFor(lane: string): number | undefined {
-    const offered = this.#options.capabilities;
-    try {
-      const required = parseLane(lane);
-      if (!required.every(capability => offered.includes(capability))) return undefined;
-      return Math.min(RANK_MAX, offered.length - required.length);
-    } catch {
-      return undefined;
-    }
   }
 
   #add(consumer: string, priority: Priority, leaseMs: number, rank: number): void {

@@ -1,6 +1,6 @@
 // What a task runner gets and what it gives back. A failed run has the shape of a good one plus what went wrong, so
 // that the attempt reads one record.
-import type { TaskMessage, TaskRecord } from '../protocol/index.ts';
+import type { TaskRecord } from '../protocol/index.ts';
 import type { OutputSink } from './output.ts';
 
 /** Why an attempt is stopped before it ends by itself. */
@@ -31,7 +31,6 @@ export interface RunnableTask {
   /** The value that was published. */
   input: unknown;
   record: TaskRecord;
-  message: TaskMessage;
 }
 
 export interface RunContext {

@@ -136,7 +136,7 @@ export class Worker {
   }
 
   async #run(attempt: Attempt, leaseMs: number): Promise<void> {
-    const { id, record, message } = attempt;
+    const { id, record, input } = attempt;
     const about = { task: id, attempt: record.attempt, traceparent: record.traceparent };
     this.#logger.info({ ...about, lane: record.lane }, 'attempt started');
     const watch = new AttemptWatch(attempt, leaseMs);
@@ -146,7 +146,7 @@ export class Worker {
       watch.heard(),
     );
     try {
-      const task = { id, attempt: record.attempt, input: message.input, record, message };
+      const task = { id, attempt: record.attempt, input, record };
       const context = {
         node: this.node,
         signal: watch.signal,

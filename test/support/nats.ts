@@ -35,8 +35,7 @@ export function launchServersBy(other: Launch): void {
 
 async function launchChild(options: LaunchOptions): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'orch-test-'));
-  const start = (port: number) =>
-    startServer({ binary: inject('natsServer'), dataDir, port, ...options });
+  const start = (port: number) => startServer({ binary: inject('natsServer'), dataDir, port, ...options });
   let child = await start(0);
   return {
     get url() {

@@ -181,7 +181,7 @@ describe('claiming', () => {
       headers: { 'Content-Type': 'application/msgpack' },
     });
     const attempt = await nextAttempt(bus, 'w1', lane);
-    expect(attempt.message.input).toEqual({ n: 1 });
+    expect(attempt.input).toEqual({ n: 1 });
     expect(attempt.record).toMatchObject({ description: 'packed', fromTheFuture: { deep: [1, 2] } });
     await attempt.done(1);
     expect(await getTask(bus, 'packed-1')).toMatchObject({ state: 'done', fromTheFuture: { deep: [1, 2] } });
@@ -271,7 +271,7 @@ describe('failing', () => {
     await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'x' });
     expect((await retryTask(bus, 'fail-2', 'op')).state).toBe('queued');
     const attempt = await nextAttempt(bus, 'w1', lane);
-    expect(attempt.message.input).toEqual({ keep: 'me' });
+    expect(attempt.input).toEqual({ keep: 'me' });
     expect(attempt.record).toMatchObject({ attempt: 2, forgiven: 1 });
     await attempt.done(1);
     await expect(retryTask(bus, 'fail-2', 'op')).rejects.toMatchObject({ code: 'conflict' });

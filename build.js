@@ -1,0 +1,31 @@
+// Bundles the command and the library into dist/, each command in a chunk of its own, and writes the library's types.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { build } from 'esbuild';
+
+const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+// Loaded seldom, and large: left to node_modules.
+const external = ['pacote', 'pino', 'pino-pretty'].filter(name => name in dependencies);
+
+rmSync('dist', { recursive: true, force: true });
+await build({
+  entryPoints: ['src/main.ts', 'src/index.ts'],
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  sourcemap: true,
+  external,
+  minifySyntax: true,
+  define: { __ORCH_VERSION__: JSON.stringify(version) },
+  // The NATS client is CommonJS and requires node's own modules.
+  banner: {
+    js: "import { createRequire as orchRequire } from 'node:module';const require = orchRequire(import.meta.url);",
+  },
+});
+chmodSync('dist/main.js', 0o755);
+execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], {
+  stdio: 'inherit',
+});

@@ -1,0 +1,99 @@
+// `orch events`: what happens, as the server republishes it; or what happened, from the journal.
+import {
+  decode,
+  JOURNAL,
+  JournalEntry,
+  parseDuration,
+  parseEntrySubject,
+  parseId,
+} from '../protocol/index.ts';
+import { command } from './command.ts';
+import { connectionArgsWithTimeout, interrupted, jsonArg, withBus } from './connection.ts';
+import { colors, printLine, safe, stateText } from './print.ts';
+
+export const events = command({
+  name: 'events',
+  description:
+    'Watch what happens until Ctrl-C. With --since, replay the journal first and then go on without a gap.',
+  args: {
+    since: { type: 'string', valueHint: 'duration', description: 'replay from so long ago' },
+    'no-follow': { type: 'boolean', description: 'with --since: end where the journal ends' },
+    task: { type: 'string', valueHint: 'id', description: 'only this task' },
+    type: { type: 'string', valueHint: 'a,b', description: 'only these: queued, claimed, done, failed ...' },
+    actor: { type: 'string', valueHint: 'id', description: 'only what this node or user wrote' },
+    ...jsonArg,
+    ...connectionArgsWithTimeout,
+  },
+  examples: [
+    'orch events',
+    'orch events --type done,failed --json | jq -r .task.id',
+    'orch events --since 1h --no-follow',
+    "nats sub 'events.>'",
+  ],
+  async run(args) {
+    const types = args.type?.split(',').map(type => parseId(type.trim(), '--type'));
+    const { task = '*', actor = '*' } = {
+      task: args.task && parseId(args.task, '--task'),
+      actor: args.actor && parseId(args.actor, '--actor'),
+    };
+    const wanted = (subject: string) => {
+      const address = parseEntrySubject(subject);
+      if (!address) return false;
+      return (
+        (task === '*' || address.id === task) &&
+        (actor === '*' || address.actor === actor) &&
+        (!types || types.includes(address.type))
+      );
+    };
+    const show = (subject: string, bytes: Uint8Array) => {
+      if (wanted(subject)) printEvent(bytes, args.json === true);
+    };
+    const signal = interrupted();
+    await withBus(args, async bus => {
+      if (args.since === undefined) {
+        const stop = bus.subscribe('events.>', show);
+        await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+        return stop();
+      }
+      const since = new Date(Date.now() - parseDuration(args.since, '--since'));
+      const filter = `journal.*.${task}.>`;
+      // citty turns --no-follow into follow: false.
+      const replayOnly = (args as Record<string, unknown>)['follow'] === false || args['no-follow'] === true;
+      const source = replayOnly
+        ? bus.range(JOURNAL, { filter, since, signal })
+        : bus.tail(JOURNAL, { filter, start: { since }, signal });
+      for await (const { subject, bytes } of source) show(subject, bytes);
+    });
+  },
+});
+
+function printEvent(bytes: Uint8Array, asJson: boolean): void {
+  if (asJson) {
+    printLine(Buffer.from(bytes).toString('utf8').replaceAll('\n', ' '));
+    return;
+  }
+  let entry: JournalEntry;
+  try {
+    entry = JournalEntry.parse(decode(bytes));
+  } catch {
+    printLine(colors.dim(safe(Buffer.from(bytes).toString('utf8').slice(0, 200))));
+    return;
+  }
+  const { task } = entry;
+  const why = task.error ?? task.question ?? task.reason ?? (entry.type === 'queued' ? task.description : '');
+  const attempt = task.attempt > 0 ? `#${task.attempt}` : '';
+  printLine(
+    [
+      colors.dim(entry.at.slice(11, 23)),
+      `${task.id}${attempt}`,
+      stateOrType(entry),
+      colors.dim(`${task.lane} ${entry.actor}`),
+      safe(why ?? '').replace(/\s+/g, ' '),
+    ]
+      .filter(Boolean)
+      .join('  '),
+  );
+}
+
+const stateOrType = ({ type, task }: JournalEntry): string =>
+  type === task.state ? stateText(task.state) : `${type} ${colors.dim('→')} ${stateText(task.state)}`;

@@ -1,0 +1,77 @@
+// What people and programs see: tables and colour on a terminal, plain tab-free text elsewhere, JSON on request.
+import colors from 'picocolors';
+import type { TaskState } from '../protocol/index.ts';
+
+export const isTerminal = (): boolean => process.stdout.isTTY === true;
+
+export function printLine(text = ''): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  // Indented for people, one line for programs.
+  printLine(JSON.stringify(value, null, isTerminal() ? 2 : 0));
+}
+
+/** Columns as wide as their content, cut to the terminal's width; the header only when there are rows. */
+export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = header.map((title, i) =>
+    Math.max(title.length, ...rows.map(row => visible(row[i] ?? '').length)),
+  );
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) =>
+        i === cells.length - 1 ? cell : cell + ' '.repeat((widths[i] ?? 0) - visible(cell).length),
+      )
+      .join('  ');
+  printLine(colors.bold(cutToWidth(line(header))));
+  for (const row of rows) printLine(cutToWidth(line(row)));
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one.
+const ESCAPES = /(\u001b\[[0-9;]*m)/g;
+const visible = (text: string): string => text.replace(ESCAPES, '');
+
+function cutToWidth(text: string): string {
+  const width = process.stdout.columns ?? 0;
+  if (!isTerminal() || width === 0 || visible(text).length <= width) return text;
+  let seen = 0;
+  let cut = '';
+  for (const part of text.split(ESCAPES)) {
+    if (part.startsWith('\u001b')) cut += part;
+    else {
+      cut += part.slice(0, Math.max(0, width - 1 - seen));
+      seen += part.length;
+    }
+  }
+  return `${cut}…`;
+}
+
+const STATE_COLORS: Record<TaskState, (text: string) => string> = {
+  queued: colors.cyan,
+  claimed: colors.blue,
+  started: colors.blue,
+  blocked: colors.magenta,
+  retrying: colors.yellow,
+  done: colors.green,
+  failed: colors.red,
+  cancelled: colors.gray,
+};
+
+export const stateText = (state: TaskState): string => STATE_COLORS[state](state);
+
+/** How long ago, short: `3s`, `5m`, `2h`, `4d`. */
+export function age(iso: string | undefined, now = Date.now()): string {
+  if (iso === undefined) return '-';
+  const seconds = Math.max(0, Math.round((now - Date.parse(iso)) / 1_000));
+  if (seconds < 90) return `${seconds}s`;
+  if (seconds < 5_400) return `${Math.round(seconds / 60)}m`;
+  if (seconds < 129_600) return `${Math.round(seconds / 3_600)}h`;
+  return `${Math.round(seconds / 86_400)}d`;
+}
+
+/** Text from a task or a stranger: control characters cannot move the reader's cursor. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed.
+export const safe = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '');
+
+export { colors };

@@ -1,0 +1,46 @@
+// Where the leases of claims by hand are kept between one command and the next: a file each, for this user alone.
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { paths } from '../config/index.ts';
+import { OrchError, parseAs } from '../protocol/index.ts';
+import type { Ticket } from '../tasks/index.ts';
+
+const TicketFile = z.object({
+  id: z.string(),
+  attempt: z.int(),
+  actor: z.string(),
+  fence: z.int(),
+  leaseMs: z.int(),
+  subject: z.string(),
+  ackSubject: z.string(),
+});
+
+const folder = (): string => join(paths().data, 'claims');
+const fileOf = (id: string): string => join(folder(), `${id}.json`);
+
+export async function saveTicket(ticket: Ticket): Promise<void> {
+  await mkdir(folder(), { recursive: true, mode: 0o700 });
+  await writeFile(fileOf(ticket.id), JSON.stringify(ticket), { mode: 0o600 });
+}
+
+/** The ticket of a task that was claimed by this user on this machine, or one that was passed on as text. */
+export async function loadTicket(id: string, text: string | undefined): Promise<Ticket> {
+  const source = text ?? (await readFile(fileOf(id), 'utf8').catch(() => undefined));
+  if (source === undefined) {
+    throw new OrchError('not_found', `task ${id} was not claimed from here`, {
+      advice: `\`orch claim ${id}\` claims it; --ticket takes one from elsewhere`,
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(source);
+  } catch {
+    throw new OrchError('usage', '--ticket is not what `orch claim --json` printed under "ticket"');
+  }
+  const ticket = parseAs(TicketFile, value, 'ticket');
+  if (ticket.id !== id) throw new OrchError('usage', `the ticket is for task ${ticket.id}, not ${id}`);
+  return ticket;
+}
+
+export const dropTicket = (id: string): Promise<void> => rm(fileOf(id), { force: true });

@@ -1,0 +1,18 @@
+// Which lanes a set of capabilities serves, and who comes first there.
+import { parseLane } from '../protocol/index.ts';
+
+const RANK_MAX = 9;
+
+/**
+ * How many capabilities are to spare in a lane, at most 9: idle workers with fewer are served first, so that the rare
+ * ones stay free. Undefined when one that the lane requires is not offered, or the text is not a lane.
+ */
+export function rankFor(lane: string, offered: readonly string[]): number | undefined {
+  try {
+    const required = parseLane(lane);
+    const isServed = required.every(capability => offered.includes(capability));
+    return isServed ? Math.min(RANK_MAX, offered.length - required.length) : undefined;
+  } catch {
+    return undefined;
+  }
+}
