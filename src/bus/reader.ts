@@ -126,31 +126,43 @@ export class Reader {
     }
   }
 
+  async #batch(stream: string, request: object): Promise<Batch> {
+    const deadline = performance.now() + this.#timeoutMs;
+    for (;;) {
+      const batch = await this.#batchOnce(stream, request);
+      if (batch !== 'silence') return batch;
+      if (performance.now() >= deadline) {
+        throw new OrchError('unavailable', `cannot read ${stream}: the server did not answer in time`);
+      }
+    }
+  }
+
   // A batch comes as many messages on one inbox and ends with a 204 that says how many are left.
-  #batch(stream: string, request: object): Promise<{ messages: Stored[]; pending: number }> {
+  #batchOnce(stream: string, request: object): Promise<Batch | 'silence'> {
     return new Promise((resolve, reject) => {
       const messages: Stored[] = [];
       const inbox = createInbox(this.#inboxPrefix);
       const end = (settle: () => void) => {
-        clearTimeout(timer);
+        clearTimeout(silence);
         subscription.unsubscribe();
         settle();
       };
-      const timer = setTimeout(() => end(() => reject(batchTimeout(stream))), this.#timeoutMs);
+      const silence = setTimeout(() => end(() => resolve('silence')), Math.min(RESEND_MS, this.#timeoutMs));
       const subscription = this.#nc.subscribe(inbox, {
         callback: (error, msg) => {
-          timer.refresh();
+          silence.refresh();
           const code = msg.headers?.code ?? 0;
           if (error) end(() => reject(toOrchError(error, `cannot read ${stream}`)));
           else if (code === 0) messages.push(storedFromHeaders(msg.headers, msg.data));
-          else if (code === 204)
+          else if (code === 204) {
             end(() => resolve({ messages, pending: Number(msg.headers?.get('Nats-Num-Pending') ?? 0) }));
-          else if (code === 404) end(() => resolve({ messages, pending: 0 }));
+          } else if (code === 404) end(() => resolve({ messages, pending: 0 }));
           else if (code === 503) end(() => reject(noStream(stream)));
-          else
+          else {
             end(() =>
               reject(new OrchError('unavailable', `cannot read ${stream}: ${msg.headers?.description}`)),
             );
+          }
         },
       });
       this.#nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply: inbox });
@@ -158,8 +170,11 @@ export class Reader {
   }
 }
 
-const batchTimeout = (stream: string) =>
-  new OrchError('unavailable', `cannot read ${stream}: the server did not answer in time`);
+interface Batch {
+  messages: Stored[];
+  /** How many there are behind these. */
+  pending: number;
+}
 
 const noStream = (stream: string, cause?: unknown) =>
   new OrchError('not_found', `stream ${stream} does not exist or has no leader`, {

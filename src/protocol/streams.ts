@@ -105,6 +105,7 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
       name: BOARD,
       description: 'orch: the last entry of each task, sourced from the journal',
       retention: 'limits',
+      // An index: a single server that restarts loses it, and whoever provisions next has it made again.
       storage: 'memory',
       discard: 'old',
       max_msgs_per_subject: 1,

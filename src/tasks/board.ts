@@ -1,5 +1,6 @@
 // The list of all tasks: the board's last entry of each, then the journal from where the board ends. The board alone
-// may stand still for most of a minute after a server's death without saying so.
+// may stand still for most of a minute after a server's death without saying so, and on a single server it is gone
+// after a restart, for it is kept in memory: then the journal alone tells, and the next worker makes the board again.
 import type { Bus, Stored } from '../bus/index.ts';
 import {
   BOARD,
@@ -29,11 +30,7 @@ export type TaskLine = Pick<TaskRecord, 'id' | 'state' | 'priority' | 'lane'> & 
 /** All tasks that match, oldest first. Throws `unavailable` or `not_found` when orch was never used on this server. */
 export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<TaskLine[]> {
   const tasks = new Map<string, TaskLine>();
-  let boardEnd = 0;
-  for await (const stored of bus.range(BOARD, { filter: '$KV.orch-board.>' })) {
-    boardEnd = Math.max(boardEnd, journalSequence(stored));
-    keep(tasks, stored);
-  }
+  const boardEnd = await readBoard(bus, tasks);
   for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>', from: boardEnd + 1 }))
     keep(tasks, stored);
   for (const subject of await bus.subjects(TASKS, 'tasks.>')) {
@@ -48,6 +45,20 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
     }
   }
   return [...tasks.values()].filter(task => matches(task, filter)).sort(byAge);
+}
+
+// Returns the last journal sequence that the board has seen; 0 without a board.
+async function readBoard(bus: Bus, tasks: Map<string, TaskLine>): Promise<number> {
+  let end = 0;
+  try {
+    for await (const stored of bus.range(BOARD, { filter: '$KV.orch-board.>' })) {
+      end = Math.max(end, journalSequence(stored));
+      keep(tasks, stored);
+    }
+  } catch (error) {
+    if (!(error instanceof OrchError && error.code === 'not_found')) throw error;
+  }
+  return end;
 }
 
 function keep(tasks: Map<string, TaskLine>, stored: Stored): void {

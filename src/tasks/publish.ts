@@ -2,6 +2,7 @@
 // are acknowledged. The queue decides whether the task is new. The journal entry goes out first, so that on one server
 // no claim can come before it; where one does (another leader), the claim stands and the entry is not needed.
 import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
 import type { Bus } from '../bus/index.ts';
 import {
   anyTaskSubject,
@@ -11,6 +12,7 @@ import {
   type Priority,
   parseAs,
   parseId,
+  parsePriority,
   TASK_BYTES_MAX,
   TASKS,
   TaskMessage,
@@ -41,6 +43,14 @@ export interface Published {
   record: TaskRecord;
 }
 
+/** The part of a spec that becomes the subject; a spec may come from a file. */
+const Addressed = z.looseObject({
+  id: z.string().optional(),
+  capabilities: z.array(z.string()).default([]),
+  priority: z.string().default('medium'),
+});
+type Addressed = z.infer<typeof Addressed>;
+
 /** Marks a queue message as its publisher's own, to tell a resend from somebody else's task. */
 const NONCE_HEADER = 'Orch-Nonce';
 
@@ -52,9 +62,15 @@ export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomByte
  * the queue did not acknowledge: whether the task is queued is then unknown, and publishing the same id again is safe.
  */
 export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Promise<Published> {
-  const { id = newTaskId(), capabilities = [], priority = 'medium', ...fields } = spec;
+  const {
+    id = newTaskId(),
+    capabilities,
+    priority: given,
+    ...fields
+  } = parseAs(Addressed, spec, 'task') as Addressed & TaskSpec;
   parseId(id, 'id');
   const lane = laneOf(capabilities);
+  const priority = parsePriority(given);
   const createdAt = new Date().toISOString();
   const message = parseAs(
     TaskMessage,

@@ -47,7 +47,7 @@ export class Worker {
   readonly #dispatcher: Dispatcher;
   readonly #watches = new Map<Attempt, AttemptWatch>();
   readonly #attempts = new Set<Promise<void>>();
-  #unsubscribe: (() => void) | undefined;
+  readonly #undo: (() => void)[] = [];
   #stopping: Promise<void> | undefined;
   #giveUp = false;
 
@@ -79,10 +79,14 @@ export class Worker {
   /** Returns when the worker is ready for tasks. */
   async start(): Promise<void> {
     await this.#bus.provision();
-    this.#unsubscribe = this.#bus.subscribe(
-      cancelledEvents,
-      subject => this.#hearCancel(parseEntrySubject(subject)?.id),
-      error => this.#logger.warn({ error: messageOf(error) }, 'event subscription'),
+    this.#undo.push(
+      // A single server that was restarted has lost what it kept in memory.
+      this.#bus.onReconnect(() => void this.#provisionAgain()),
+      this.#bus.subscribe(
+        cancelledEvents,
+        subject => this.#hearCancel(parseEntrySubject(subject)?.id),
+        error => this.#logger.warn({ error: messageOf(error) }, 'event subscription'),
+      ),
     );
     await this.#dispatcher.start();
     this.#logger.info({ node: this.node, lanes: this.#dispatcher.lanes }, 'worker ready');
@@ -102,8 +106,14 @@ export class Worker {
     while (this.#attempts.size > 0) await Promise.all(this.#attempts);
     clearTimeout(timer);
     this.#dispatcher.close();
-    this.#unsubscribe?.();
+    for (const undo of this.#undo.splice(0)) undo();
     this.#logger.info({}, 'stopped');
+  }
+
+  async #provisionAgain(): Promise<void> {
+    await this.#bus.provision().catch((error: unknown) => {
+      this.#logger.warn({ error: messageOf(error) }, 'cannot check the streams after a reconnect');
+    });
   }
 
   #hurry(): void {

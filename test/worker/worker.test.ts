@@ -1,8 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
 import { publishTask, runWorker, TryLater, type Worker } from '../../src/index.ts';
-import { anyTaskSubject, TASKS, taskSubject } from '../../src/protocol/index.ts';
-import { cancelTask, getTask, taskHistory, taskOutput, waitForTask } from '../../src/tasks/index.ts';
+import { anyTaskSubject, BOARD, TASKS, taskSubject } from '../../src/protocol/index.ts';
+import {
+  cancelTask,
+  getTask,
+  listTasks,
+  taskHistory,
+  taskOutput,
+  waitForTask,
+} from '../../src/tasks/index.ts';
 import type { Handler } from '../../src/worker/index.ts';
 import { TEST_LEASE_MS, TestNats } from '../support/nats.ts';
 import { until } from '../support/wait.ts';
@@ -299,6 +306,23 @@ describe('a server that goes away', () => {
     );
   });
 
+  test('a list is complete after a restart that lost the board, and a worker makes the board again', async () => {
+    await using own = await TestNats.start();
+    const client = await own.bus();
+    const { id } = await publishTask(client, { capabilities: ['nobody'] });
+    await own.kill();
+    await own.restart();
+    expect((await listTasks(client)).map(task => task.id)).toEqual([id]);
+    const worker = await runWorker(await own.bus(), { handler: () => undefined });
+    const hasBoard = async () =>
+      (await client.streams()).find(stream => stream.name === BOARD)?.messages === 1;
+    await until('the board to be there', hasBoard);
+    await own.kill();
+    await own.restart();
+    await until('the board to be there again', () => hasBoard().catch(() => false));
+    await worker.stop(0);
+  });
+
   test('a killed server that forgot a delivery does not make a second attempt of a running one', async () => {
     // Long enough for the server to come back and the worker to renew.
     const leaseMs = 5_000;
@@ -315,7 +339,10 @@ describe('a server that goes away', () => {
     await new Promise(resolve => setTimeout(resolve, 1.5 * leaseMs));
     expect(second.waiting).toEqual([]);
     first.waiting[0]?.open();
-    expect(await waitForTask(client, id, AbortSignal.timeout(30_000))).toMatchObject({ state: 'done', attempt: 1 });
+    expect(await waitForTask(client, id, AbortSignal.timeout(30_000))).toMatchObject({
+      state: 'done',
+      attempt: 1,
+    });
     await Promise.all([one.stop(0), two.stop(0)]);
   });
 });

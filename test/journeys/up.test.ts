@@ -1,0 +1,138 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { freePort } from '../../src/bus/index.ts';
+import { Orch } from '../support/orch.ts';
+import { until } from '../support/wait.ts';
+
+let orch: Orch | undefined;
+afterEach(() => orch?.[Symbol.dispose]());
+
+describe('orch up', () => {
+  test('runs a server and a worker, keeps the tasks over a restart, and Ctrl-C stops all', async () => {
+    orch = new Orch();
+    const port = await freePort();
+    const url = `nats://127.0.0.1:${port}`;
+    const up = orch.start(['up', '--port', String(port), '--caps', 'here']);
+    await until('it to be up', () => up.stdout.includes('second machine'));
+    const env = { NATS_URL: url };
+    expect(await orch.run(['publish-task', '--caps', 'here', '--wait', 'echo hi'], { env })).toMatchObject({
+      code: 0,
+      stdout: 'hi\n',
+    });
+    await orch.run(['publish-task', '--id', 'kept', '--caps', 'nobody', 'x'], { env });
+    up.kill('SIGINT');
+    expect((await up.finished).code).toBe(0);
+    expect((await orch.run(['tasks'], { env })).code).toBe(3);
+    const again = orch.start(['up', '--port', String(port)]);
+    await until('it to be up', () => again.stdout.includes('second machine'));
+    expect(JSON.parse((await orch.run(['task', 'kept', '--json'], { env })).stdout).task.state).toBe(
+      'queued',
+    );
+    again.kill('SIGTERM');
+    expect((await again.finished).code).toBe(0);
+  });
+
+  test('a second one on the same folder, and one on a taken port, are refused in one line', async () => {
+    orch = new Orch();
+    const port = await freePort();
+    const up = orch.start(['up', '--port', String(port)]);
+    await until('it to be up', () => up.stdout.includes('second machine'));
+    const sameFolder = await orch.run(['up', '--port', '0']);
+    expect([sameFolder.code, sameFolder.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^orch: data folder .* is in use by process \d+\n/),
+    ]);
+    const samePort = await orch.run(['up', '--port', String(port), '--data', join(orch.home, 'other')]);
+    expect([samePort.code, samePort.stderr]).toEqual([
+      3,
+      expect.stringMatching(/^orch: cannot listen on 127.0.0.1:\d+: the port is taken\n/),
+    ]);
+    up.kill('SIGTERM');
+    await up.finished;
+  });
+
+  test('a folder that cannot be written is refused in one line', async () => {
+    orch = new Orch();
+    const file = join(orch.home, 'file');
+    writeFileSync(file, '');
+    const { code, stderr } = await orch.run(['up', '--port', '0', '--data', join(file, 'nats')]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^orch: data folder .* is not writable: /)]);
+  });
+
+  test('a killed one leaves no lock behind', async () => {
+    orch = new Orch();
+    const folder = join(orch.home, 'data', 'orch', 'nats');
+    mkdirSync(folder, { recursive: true });
+    // A process that cannot exist.
+    writeFileSync(join(folder, 'orch.lock'), '4194304999');
+    const up = orch.start(['up', '--port', '0']);
+    await until('it to be up', () => up.stdout.includes('second machine'));
+    up.kill('SIGTERM');
+    expect((await up.finished).code).toBe(0);
+  });
+
+  test('a server that was named and is too old, or none at all, is refused with what is needed', async () => {
+    orch = new Orch();
+    const old = join(orch.home, 'old-nats-server');
+    writeFileSync(old, '#!/bin/sh\necho "nats-server: v2.10.29"\n');
+    chmodSync(old, 0o755);
+    const { code, stderr } = await orch.run(['up', '--port', '0', '--nats-server', old]);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/old-nats-server is 2\.10\.29, 2\.12\.0 or newer is needed/),
+    ]);
+    expect((await orch.run(['up', '--nats-server', '/nowhere'])).stderr).toMatch(
+      /does not run as a nats-server/,
+    );
+  });
+
+  test('beyond loopback it takes a token, and refuses a server with known vulnerabilities unless told to', async () => {
+    orch = new Orch();
+    const old = join(orch.home, 'nats-server');
+    writeFileSync(old, '#!/bin/sh\necho "nats-server: v2.14.0"\n');
+    chmodSync(old, 0o755);
+    const { code, stderr } = await orch.run([
+      'up',
+      '--port',
+      '0',
+      '--listen',
+      '0.0.0.0',
+      '--nats-server',
+      old,
+    ]);
+    expect([code, stderr]).toEqual([
+      3,
+      expect.stringMatching(/2\.14\.0 .* shall not listen on "0\.0\.0\.0"/),
+    ]);
+  });
+});
+
+describe('a server that is too old', () => {
+  test('is refused at connect with the version found and the version needed', async () => {
+    orch = new Orch();
+    // The first line that a server says is all that the check reads.
+    const info = {
+      server_id: 'x',
+      version: '2.9.25',
+      jetstream: true,
+      headers: true,
+      max_payload: 1_048_576,
+      proto: 1,
+    };
+    const fake = createServer(socket => {
+      socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+      socket.on('data', data => data.includes('PING') && socket.write('PONG\r\n'));
+      socket.on('error', () => {});
+    });
+    const port = await freePort();
+    await new Promise<void>(resolve => fake.listen(port, '127.0.0.1', resolve));
+    const { code, stderr } = await orch.run(['tasks', '-s', `nats://127.0.0.1:${port}`]);
+    fake.close();
+    expect([code, stderr]).toEqual([
+      3,
+      expect.stringMatching(/nats-server 2\.9\.25 at .* is too old, 2\.12\.0 or newer is needed/),
+    ]);
+  });
+});

@@ -1,0 +1,90 @@
+// The built command as real processes, with folders of their own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { inject } from 'vitest';
+
+const MAIN = resolve('dist/main.js');
+
+export interface Finished {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface Running {
+  readonly pid: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  kill(signal: NodeJS.Signals): void;
+  readonly finished: Promise<Finished>;
+}
+
+/** Runs `orch` against one server; ends what is still running when it is disposed. */
+export class Orch implements Disposable {
+  readonly #children = new Set<ChildProcess>();
+  readonly home = mkdtempSync(join(tmpdir(), 'orch-home-'));
+  readonly url: string | undefined;
+  env: NodeJS.ProcessEnv = {};
+
+  constructor(url?: string) {
+    this.url = url;
+  }
+
+  start(words: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}): Running {
+    const child = spawn(process.execPath, [MAIN, ...words], {
+      env: {
+        PATH: process.env['PATH'],
+        HOME: this.home,
+        XDG_DATA_HOME: join(this.home, 'data'),
+        XDG_CONFIG_HOME: join(this.home, 'config'),
+        ORCH_NATS_SERVER: inject('natsServer'),
+        ...(this.url === undefined ? {} : { NATS_URL: this.url }),
+        ...this.env,
+        ...options.env,
+      },
+    });
+    this.#children.add(child);
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', text => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', text => {
+      stderr += text;
+    });
+    child.stdin.on('error', () => {});
+    child.stdin.end(options.input ?? '');
+    const finished = new Promise<Finished>(settle => {
+      child.once('close', (code, signal) => {
+        this.#children.delete(child);
+        settle({ code, signal, stdout, stderr });
+      });
+    });
+    return {
+      pid: child.pid ?? 0,
+      get stdout() {
+        return stdout;
+      },
+      get stderr() {
+        return stderr;
+      },
+      kill: signal => child.kill(signal),
+      finished,
+    };
+  }
+
+  /** Runs a command to its end. */
+  run(
+    words: readonly string[],
+    options: { input?: string; env?: NodeJS.ProcessEnv } = {},
+  ): Promise<Finished> {
+    return this.start(words, options).finished;
+  }
+
+  [Symbol.dispose](): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
