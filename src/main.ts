@@ -2,6 +2,7 @@
 // The table of commands, and the one place that exits. Each command is loaded when it is called.
 import type { Command } from './cli/command.ts';
 import { renderHelp, runCommand } from './cli/command.ts';
+import { env } from './config/env.ts';
 import { didYouMean, messageOf, OrchError } from './protocol/index.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: each command has arguments of its own.
@@ -102,7 +103,7 @@ function report(error: unknown, asJson: boolean): number {
   const { code, message, advice, exitCode } = known;
   if (asJson) process.stderr.write(`${JSON.stringify({ error: { code, message, advice } })}\n`);
   else process.stderr.write(`orch: ${message}${advice === undefined ? '' : `\n      ${advice}`}\n`);
-  if (process.env['ORCH_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (env('ORCH_DEBUG') && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return exitCode;
 }
 

@@ -2,7 +2,7 @@
 import { OrchError, parseId } from '../protocol/index.ts';
 import { cancelTask } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { actorArg, actorOf, connectionArgsWithTimeout, jsonArg, withBus } from './connection.ts';
+import { actorArg, actorOf, connectionArgs, jsonArg, withBus } from './connection.ts';
 import { printJson, printLine } from './print.ts';
 
 export const cancel = command({
@@ -13,7 +13,7 @@ export const cancel = command({
     reason: { type: 'string', valueHint: 'text', description: 'why, for the journal' },
     ...jsonArg,
     ...actorArg,
-    ...connectionArgsWithTimeout,
+    ...connectionArgs,
   },
   examples: [
     'orch cancel nightly-1',

@@ -2,7 +2,7 @@
 import { formatDuration, OrchError, parseCapabilities, parseDuration, parseId } from '../protocol/index.ts';
 import { claimNamed, claimNext, ticketOf } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { actorArg, actorOf, connectionArgsWithTimeout, jsonArg, withBus } from './connection.ts';
+import { actorArg, actorOf, connectionArgs, jsonArg, withBus } from './connection.ts';
 import { printJson, printLine, safe } from './print.ts';
 import { saveTicket } from './tickets.ts';
 
@@ -20,7 +20,7 @@ export const claim = command({
     },
     ...jsonArg,
     ...actorArg,
-    ...connectionArgsWithTimeout,
+    ...connectionArgs,
   },
   examples: [
     'orch claim --caps rust --lease 10m --as claude-1',

@@ -1,7 +1,9 @@
 // What a command is: a name, one line, a table of arguments, examples, and what it does. Help, validation and types
 // all come from the table. Never here: what any one command does.
+import { stripVTControlCharacters } from 'node:util';
 import { type ArgsDef, type CommandDef, defineCommand, type ParsedArgs, parseArgs, renderUsage } from 'citty';
 import { didYouMean, ERROR_CODES, OrchError } from '../protocol/index.ts';
+import { hasColor } from './print.ts';
 
 export interface Command<T extends ArgsDef> {
   name: string;
@@ -95,9 +97,9 @@ function aliasesOf(definition: ArgsDef[string]): string[] {
 
 /** The help page: usage and arguments by citty, then examples and exit codes. */
 export async function renderHelp({ name, description, args, examples }: Described): Promise<string> {
-  const usage = await renderUsage(
-    defineCommand({ meta: { name: `orch ${name}`, description }, args }) as CommandDef,
-  );
+  const meta = { name: `orch ${name}`, description };
+  const colored = await renderUsage(defineCommand({ meta, args }) as CommandDef);
+  const usage = (hasColor ? colored : stripVTControlCharacters(colored)).replace(/[ \t]+$/gm, '');
   return [
     usage.trimEnd(),
     '',

@@ -4,8 +4,7 @@ import { type Bus, type BusOptions, openBus } from '../bus/index.ts';
 import { env, resolveServer, type ServerFlags } from '../config/index.ts';
 import { parseId } from '../protocol/index.ts';
 
-/** Flags of every command that talks to NATS. */
-export const connectionArgs = {
+const serverArgs = {
   server: {
     type: 'string',
     alias: 's',
@@ -21,18 +20,19 @@ export const connectionArgs = {
   tlscert: { type: 'string', valueHint: 'file', description: 'TLS certificate (NATS_CERT)' },
   tlskey: { type: 'string', valueHint: 'file', description: 'TLS key (NATS_KEY)' },
   tlsca: { type: 'string', valueHint: 'file', description: 'TLS authority (NATS_CA)' },
-  'server-timeout': {
-    type: 'string',
-    valueHint: 'duration',
-    description: 'how long the server may take to answer (default 5s)',
-  },
 } as const;
 
-/** The same for commands where `--timeout` can mean nothing else. */
-export const connectionArgsWithTimeout = {
-  ...connectionArgs,
-  'server-timeout': { ...connectionArgs['server-timeout'], alias: 'timeout' },
+const timeoutArg = {
+  type: 'string',
+  valueHint: 'duration',
+  description: 'how long the server may take to answer (default 5s)',
 } as const;
+
+/** Flags of every command that talks to NATS. */
+export const connectionArgs = { ...serverArgs, timeout: timeoutArg } as const;
+
+/** The same where `--timeout` is the time limit of a task. */
+export const taskConnectionArgs = { ...serverArgs, 'server-timeout': timeoutArg } as const;
 
 export const jsonArg = { json: { type: 'boolean', description: 'print JSON for programs' } } as const;
 

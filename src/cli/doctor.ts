@@ -2,7 +2,7 @@
 import { type Bus, compareVersions, SAFE_SERVER_VERSION } from '../bus/index.ts';
 import { JOURNAL, OrchError } from '../protocol/index.ts';
 import { command } from './command.ts';
-import { connectionArgsWithTimeout, jsonArg, withBus } from './connection.ts';
+import { connectionArgs, jsonArg, withBus } from './connection.ts';
 import { colors, printJson, printLine } from './print.ts';
 
 type Level = 'ok' | 'warning' | 'problem';
@@ -20,7 +20,7 @@ export const doctor = command({
   name: 'doctor',
   description:
     'Check the server, its version and storage, the streams and their settings, the lanes and the clock.',
-  args: { ...jsonArg, ...connectionArgsWithTimeout },
+  args: { ...jsonArg, ...connectionArgs },
   examples: ['orch doctor', 'orch doctor --json | jq \'.[] | select(.level != "ok")\''],
   async run(args) {
     const findings = await withBus(args, examine);

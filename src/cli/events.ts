@@ -8,7 +8,7 @@ import {
   parseId,
 } from '../protocol/index.ts';
 import { command } from './command.ts';
-import { connectionArgsWithTimeout, interrupted, jsonArg, withBus } from './connection.ts';
+import { connectionArgs, interrupted, jsonArg, withBus } from './connection.ts';
 import { colors, printLine, safe, stateText } from './print.ts';
 
 export const events = command({
@@ -22,7 +22,7 @@ export const events = command({
     type: { type: 'string', valueHint: 'a,b', description: 'only these: queued, claimed, done, failed ...' },
     actor: { type: 'string', valueHint: 'id', description: 'only what this node or user wrote' },
     ...jsonArg,
-    ...connectionArgsWithTimeout,
+    ...connectionArgs,
   },
   examples: [
     'orch events',

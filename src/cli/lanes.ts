@@ -1,13 +1,13 @@
 // `orch lanes`
 import { PRIORITIES } from '../protocol/index.ts';
 import { command } from './command.ts';
-import { connectionArgsWithTimeout, jsonArg, withBus } from './connection.ts';
+import { connectionArgs, jsonArg, withBus } from './connection.ts';
 import { colors, printJson, printLine, printTable } from './print.ts';
 
 export const lanes = command({
   name: 'lanes',
   description: 'List lanes: what waits, what is in flight, and how many idle workers hold a pull open.',
-  args: { ...jsonArg, ...connectionArgsWithTimeout },
+  args: { ...jsonArg, ...connectionArgs },
   examples: ['orch lanes', "orch lanes --json | jq '.[] | select(.waiting > 0 and .idleWorkers == 0)'"],
   async run(args) {
     const all = await withBus(args, bus => bus.lanes());

@@ -2,7 +2,7 @@
 import { isFinal, parseId } from '../protocol/index.ts';
 import { followOutput, followTask, getTask, type OutputLine, taskOutput } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { connectionArgsWithTimeout, interrupted, jsonArg, withBus } from './connection.ts';
+import { connectionArgs, interrupted, jsonArg, withBus } from './connection.ts';
 import { colors, printJson, safe } from './print.ts';
 import { parseWhole } from './task-flags.ts';
 
@@ -17,7 +17,7 @@ export const logs = command({
     follow: { type: 'boolean', alias: 'f', description: 'go on until the task ends' },
     attempt: { type: 'string', valueHint: 'n', description: 'only this attempt' },
     ...jsonArg,
-    ...connectionArgsWithTimeout,
+    ...connectionArgs,
   },
   examples: [
     'orch logs nightly-1',

@@ -1,8 +1,13 @@
 // What people and programs see: tables and colour on a terminal, plain tab-free text elsewhere, JSON on request.
-import colors from 'picocolors';
+import picocolors from 'picocolors';
+import { env } from '../config/index.ts';
 import type { TaskState } from '../protocol/index.ts';
 
 export const isTerminal = (): boolean => process.stdout.isTTY === true;
+
+/** Colour where a person looks, and nobody asked for none (https://no-color.org). */
+export const hasColor = isTerminal() && env('NO_COLOR') === undefined && env('TERM') !== 'dumb';
+export const colors = picocolors.createColors(hasColor);
 
 export function printLine(text = ''): void {
   process.stdout.write(`${text}\n`);
@@ -73,5 +78,3 @@ export function age(iso: string | undefined, now = Date.now()): string {
 /** Text from a task or a stranger: control characters cannot move the reader's cursor. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed.
 export const safe = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '');
-
-export { colors };

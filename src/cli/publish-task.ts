@@ -13,7 +13,7 @@ import {
   waitForTask,
 } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { actorArg, actorOf, connectionArgs, interrupted, jsonArg, withBus } from './connection.ts';
+import { actorArg, actorOf, interrupted, jsonArg, taskConnectionArgs, withBus } from './connection.ts';
 import { colors, printJson, printLine, safe, stateText } from './print.ts';
 import { specFromFlags, taskArgs } from './task-flags.ts';
 
@@ -45,7 +45,7 @@ export const publishTask = command({
     },
     ...jsonArg,
     ...actorArg,
-    ...connectionArgs,
+    ...taskConnectionArgs,
   },
   examples: [
     "orch publish-task --caps rust 'cargo test --workspace'",
@@ -55,11 +55,12 @@ export const publishTask = command({
   ],
   async run(args) {
     const actor = actorOf(args);
+    const server = { ...args, timeout: args['server-timeout'] };
     if (args.from !== undefined) {
       if (args.wait || args.id !== undefined)
         throw new OrchError('usage', `--from cannot be used together with ${args.wait ? '--wait' : '--id'}`);
       const { from } = args;
-      await withBus(args, bus =>
+      await withBus(server, bus =>
         publishFile(bus, from, specFromFlags(args, undefined), actor, args.json === true),
       );
       return;
@@ -72,7 +73,7 @@ export const publishTask = command({
       args['wait-timeout'] === undefined
         ? undefined
         : parseDuration(args['wait-timeout'], '--wait-timeout', { minMs: 1 });
-    await withBus(args, async bus => {
+    await withBus(server, async bus => {
       const published = await publish(bus, spec, actor);
       if (!args.wait) return printPublished(published, args.json === true);
       if (!args.json)

@@ -2,7 +2,7 @@
 import { parseId } from '../protocol/index.ts';
 import { retryTask } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { actorArg, actorOf, connectionArgsWithTimeout, jsonArg, withBus } from './connection.ts';
+import { actorArg, actorOf, connectionArgs, jsonArg, withBus } from './connection.ts';
 import { printJson, printLine } from './print.ts';
 
 export const retry = command({
@@ -12,7 +12,7 @@ export const retry = command({
     ids: { type: 'positional', description: 'task ids' },
     ...jsonArg,
     ...actorArg,
-    ...connectionArgsWithTimeout,
+    ...connectionArgs,
   },
   examples: ['orch retry nightly-1', "orch tasks --state failed --json | jq -r '.[].id' | xargs orch retry"],
   async run(args) {

@@ -3,7 +3,7 @@ import type { Bus } from '../bus/index.ts';
 import { formatDuration, parseId } from '../protocol/index.ts';
 import { getTask, type OutputLine, taskHistory, taskOutput } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { connectionArgsWithTimeout, jsonArg, withBus } from './connection.ts';
+import { connectionArgs, jsonArg, withBus } from './connection.ts';
 import { age, colors, printJson, printLine, printTable, safe, stateText } from './print.ts';
 
 const LINES_SHOWN = 20;
@@ -14,7 +14,7 @@ export const task = command({
   args: {
     id: { type: 'positional', required: true, description: 'task id' },
     ...jsonArg,
-    ...connectionArgsWithTimeout,
+    ...connectionArgs,
   },
   examples: ['orch task nightly-1', "orch task nightly-1 --json | jq '.history[] | [.at, .type, .actor]'"],
   async run(args) {

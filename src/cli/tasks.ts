@@ -10,7 +10,7 @@ import {
 } from '../protocol/index.ts';
 import { listTasks, type TaskFilter } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { connectionArgsWithTimeout, jsonArg, withBus } from './connection.ts';
+import { connectionArgs, jsonArg, withBus } from './connection.ts';
 import { age, printJson, printLine, printTable, safe, stateText } from './print.ts';
 import { parseWhole } from './task-flags.ts';
 
@@ -30,7 +30,7 @@ export const tasks = command({
       description: 'show the newest n of them (default 100 for people, all for --json)',
     },
     ...jsonArg,
-    ...connectionArgsWithTimeout,
+    ...connectionArgs,
   },
   examples: [
     'orch tasks --state queued,retrying',

@@ -2,7 +2,7 @@
 import { didYouMean, formatDuration, messageOf, OrchError, parseId, quoted } from '../protocol/index.ts';
 import { type Attempt, resumeAttempt, ticketOf, type Written } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { connectionArgsWithTimeout, jsonArg, withBus } from './connection.ts';
+import { connectionArgs, jsonArg, withBus } from './connection.ts';
 import { printJson, printLine } from './print.ts';
 import { dropTicket, loadTicket, saveTicket } from './tickets.ts';
 
@@ -43,7 +43,7 @@ export const transition = command({
       description: 'a ticket from another machine (`orch claim --json`)',
     },
     ...jsonArg,
-    ...connectionArgsWithTimeout,
+    ...connectionArgs,
   },
   examples: [
     'orch transition nightly-1 renew',

@@ -2,7 +2,7 @@
 import { openBus } from '../bus/index.ts';
 import { resolveServer } from '../config/index.ts';
 import { command } from './command.ts';
-import { connectionArgsWithTimeout } from './connection.ts';
+import { connectionArgs } from './connection.ts';
 import { openLog, untilStopped } from './daemon.ts';
 import { parseWorkerFlags, startWorker, workerArgs } from './worker-flags.ts';
 
@@ -10,7 +10,7 @@ export const worker = command({
   name: 'worker',
   description:
     'Run the tasks that this machine is capable of, until SIGTERM or Ctrl-C drains it; a second one stops it now.',
-  args: { ...workerArgs, ...connectionArgsWithTimeout },
+  args: { ...workerArgs, ...connectionArgs },
   examples: [
     'orch worker --caps freebsd,rust',
     'orch worker -s nats://10.0.0.1:4222 --caps claude --exec \'claude -p "$(cat)" --output-format stream-json --verbose\'',

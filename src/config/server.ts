@@ -19,7 +19,7 @@ export interface ServerFlags {
   tlscert?: string | undefined;
   tlskey?: string | undefined;
   tlsca?: string | undefined;
-  'server-timeout'?: string | undefined;
+  timeout?: string | undefined;
 }
 
 // natscli's own file; it has more fields than orch reads.
@@ -64,7 +64,7 @@ export function resolveServer(flags: ServerFlags): BusOptions {
     ...pick('tlsCa', path(flags.tlsca ?? env('NATS_CA') ?? context.ca)),
     ...pick('inboxPrefix', context.inbox_prefix || undefined),
     ...pick('tlsFirst', context.tls_first || undefined),
-    timeoutMs: parseDuration(flags['server-timeout'] ?? '5s', '--server-timeout', {
+    timeoutMs: parseDuration(flags.timeout ?? '5s', 'server timeout', {
       minMs: 100,
       maxMs: 300_000,
     }),

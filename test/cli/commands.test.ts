@@ -93,6 +93,8 @@ describe('help', () => {
       expect([name, code]).toEqual([name, 0]);
       expect(stdout).toMatch(new RegExp(`EXAMPLES\\s+orch ${name}|EXAMPLES[\\s\\S]*orch ${name}`));
       expect(stdout).toMatch(/EXIT CODES[\s\S]*130/);
+      // Nobody looks at a pipe.
+      expect(stdout).not.toContain('\u001b');
     }
   });
 });
