@@ -3,9 +3,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
 import {
+  CONTENT_TYPE,
+  encode,
+  encodingOf,
+  JOURNAL_AGE_DAYS,
   laneConsumer,
+  MSGPACK,
   OrchError,
   type Priority,
   RESULTS_BUCKET,
@@ -29,6 +34,8 @@ import { type RangeOptions, Reader, type Stored } from './reader.ts';
 import { type TailOptions, tail } from './tail.ts';
 import { type WriteOptions, type WriteOutcome, Writer } from './writer.ts';
 
+/** As long as the journal, which refers to them. */
+const RESULTS_AGE_DAYS = JOURNAL_AGE_DAYS;
 /** A server that is away does not hold up the exit. */
 const CLOSE_FLUSH_MS = 1_000;
 
@@ -157,6 +164,31 @@ export class Bus {
     return () => this.#onReconnect.delete(callback);
   }
 
+  // -- requests
+
+  /** Asks whoever serves a subject; undefined when nobody does, or not in time. */
+  async request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array | undefined> {
+    return this.#nc.request(subject, bytes, { timeout: timeoutMs }).then(
+      reply => reply.data,
+      () => undefined,
+    );
+  }
+
+  /** Answers requests on a subject, each in the encoding that it came in. */
+  serve(subject: string, answer: (subject: string) => unknown): () => void {
+    const subscription = this.#nc.subscribe(subject, {
+      callback: (error, msg) => {
+        if (error) return;
+        const contentType = msg.headers?.get(CONTENT_TYPE);
+        const encoding = encodingOf(contentType);
+        const reply = headers();
+        if (encoding === 'msgpack') reply.set(CONTENT_TYPE, MSGPACK);
+        msg.respond(encode(answer(msg.subject), encoding), { headers: reply });
+      },
+    });
+    return () => subscription.unsubscribe();
+  }
+
   // -- lanes
 
   provision(): Promise<void> {
@@ -173,6 +205,13 @@ export class Bus {
       known.catch(() => this.#knownLanes.delete(consumer));
     }
     return known;
+  }
+
+  /** Removes a lane; its tasks stay in the queue, and wait until it is there again. */
+  async deleteLane(priority: Priority, lane: string): Promise<void> {
+    const consumer = laneConsumer(priority, lane);
+    this.#knownLanes.delete(consumer);
+    await this.#manager.consumers.delete(TASKS, consumer);
   }
 
   async lanes(): Promise<LaneInfo[]> {
@@ -222,6 +261,8 @@ export class Bus {
     try {
       const store = await new Objm(this.#manager.jetstream()).create(RESULTS_BUCKET, {
         description: 'orch: results over 64 KiB',
+        ttl: RESULTS_AGE_DAYS * 86_400 * 1_000_000_000,
+        replicas: this.#options.replicas ?? 1,
       });
       const info = await store.putBlob({ name }, bytes);
       return { bucket: RESULTS_BUCKET, name, bytes: info.size, digest: info.digest };

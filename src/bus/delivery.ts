@@ -3,6 +3,9 @@
 // recognises. What decides is written to the journal first.
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 
+/** Longer delays are asked for again when they end: nanoseconds overflow at 292 years, and clocks are set. */
+const NAK_DELAY_MS_MAX = 86_400_000;
+
 export class Delivery {
   readonly #nc: NatsConnection;
   /** Subject to acknowledge on; enough to go on with this lease from another connection. */
@@ -47,7 +50,11 @@ export class Delivery {
 
   /** Back to the lane, at once or after a delay in milliseconds. */
   nak(delayMs = 0): void {
-    this.#say(delayMs > 0 ? `-NAK ${JSON.stringify({ delay: Math.ceil(delayMs) * 1_000_000 })}` : '-NAK');
+    this.#say(
+      delayMs > 0
+        ? `-NAK ${JSON.stringify({ delay: Math.ceil(Math.min(delayMs, NAK_DELAY_MS_MAX)) * 1_000_000 })}`
+        : '-NAK',
+    );
   }
 
   #say(word: string): void {

@@ -25,6 +25,7 @@ export const API_ERROR = {
   streamNameInUse: 10058,
   consumerExistsWithOtherConfig: 10148,
   noMessageFound: 10037,
+  messageTooLarge: 10054,
 } as const;
 
 /** The JetStream API error code inside an error, whichever class carries it. */

@@ -139,6 +139,10 @@ export class Writer {
       this.#finish(token, w => w.resolve({ kind: 'conflict' }));
     } else if (code === API_ERROR.maximumMessagesPerSubject) {
       this.#finish(token, w => w.resolve({ kind: 'exists' }));
+    } else if (code === API_ERROR.messageTooLarge) {
+      this.#finish(token, w =>
+        w.reject(new OrchError('too_large', `the server refused ${w.bytes.length} bytes for ${w.subject}`)),
+      );
     } else {
       // Storage full, no quorum: may pass.
       this.#later(waiting, `the server refused it: ${ack.error?.description ?? 'unknown error'} (${code})`);

@@ -2,15 +2,16 @@
 // encoding that its request came in.
 import { Packr } from 'msgpackr';
 import type { z } from 'zod';
-import { OrchError } from './errors.ts';
+import { messageOf, OrchError } from './errors.ts';
 
 export const CONTENT_TYPE = 'Content-Type';
 export const MSGPACK = 'application/msgpack';
 
 export type Encoding = 'json' | 'msgpack';
 
-// Records are an extension of msgpackr that other MessagePack libraries cannot read.
-const packr = new Packr({ useRecords: false });
+// Records are an extension of msgpackr that other MessagePack libraries cannot read; a BigInt is nothing that JSON,
+// which the journal is written in, can carry.
+const packr = new Packr({ useRecords: false, int64AsType: 'number' });
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const toUtf8 = new TextEncoder();
 
@@ -30,7 +31,7 @@ export function decode(bytes: Uint8Array, encoding: Encoding = 'json'): unknown 
   } catch (error) {
     throw new OrchError(
       'usage',
-      `not valid ${encoding === 'json' ? 'JSON' : 'MessagePack'}: ${(error as Error).message}`,
+      `not valid ${encoding === 'json' ? 'JSON' : 'MessagePack'}: ${messageOf(error)}`,
     );
   }
 }

@@ -34,7 +34,9 @@ export function parseCapability(text: string): string {
     throw new OrchError(
       'usage',
       `capability ${quoted(text)} is not allowed: use [a-z0-9] with _ - = inside, at most ${CAPABILITY_LENGTH_MAX} characters`,
-      CAPABILITY.test(close) && close !== text ? { advice: `did you mean "${close}"?` } : {},
+      CAPABILITY.test(close) && close !== text && close !== ANY_LANE
+        ? { advice: `did you mean "${close}"?` }
+        : {},
     );
   }
   return text;

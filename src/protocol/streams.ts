@@ -72,7 +72,8 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
       storage: 'file',
       discard: 'old',
       max_age: JOURNAL_AGE_DAYS * DAY_NS,
-      max_msg_size: 512 * 1024,
+      // A task of 512 KiB and a result of 64 KiB fit.
+      max_msg_size: 1024 * 1024,
       allow_direct: true,
       // What people tail is what the journal accepted, and nothing else.
       republish: { src: 'journal.>', dest: 'events.>' },

@@ -35,6 +35,9 @@ export const decidedFilter = (taskId: string): string => `journal.task.${taskId}
 /** `events.task.*.cancelled.*` */
 export const cancelledEvents = 'events.task.*.cancelled.*';
 
+/** `node.node-a.holds.t-1`: a request to a worker, whether it is at work on a task; see HoldsReply */
+export const holdsSubject = (node: string, taskId: string): string => `node.${node}.holds.${taskId}`;
+
 /** `output.t-1.2.node-a`: what attempt 2 of a task printed */
 export const outputSubject = (taskId: string, attempt: number, actor: string): string =>
   `output.${taskId}.${attempt}.${actor}`;
@@ -64,7 +67,8 @@ export function parseTaskSubject(subject: string): TaskAddress | undefined {
 /** Reads `medium_freebsd+rust`; undefined for a consumer that is not a lane's. */
 export function parseLaneConsumer(name: string): { priority: Priority; lane: string } | undefined {
   const priority = PRIORITIES.find(word => name.startsWith(`${word}_`));
-  return priority && { priority, lane: name.slice(priority.length + 1) };
+  const lane = priority && name.slice(priority.length + 1);
+  return lane ? { priority, lane } : undefined;
 }
 
 export interface EntryAddress {

@@ -13,9 +13,9 @@ export const TASK_TIMEOUT_MS_MAX = 7 * 86_400_000;
 export const RESULT_INLINE_BYTES_MAX = 64 * 1024;
 export const RESULT_BYTES_MAX = 64 * 1024 * 1024;
 export const ERROR_LENGTH_MAX = 2_048;
-export const OUTPUT_LINE_BYTES_MAX = 8 * 1024;
+export const OUTPUT_LINE_LENGTH_MAX = 8 * 1024;
 
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+export const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 const timestamp = () => z.iso.datetime({ offset: true });
 
@@ -157,6 +157,11 @@ export const TaskRecord = z
       .describe(
         'attempts that do not count against maxAttempts: given back unharmed, or before an operator’s retry',
       ),
+    released: z
+      .int()
+      .min(0)
+      .default(0)
+      .describe('attempts given back unharmed since the last operator’s retry'),
     node: z.string().optional().describe('who holds or held the last attempt'),
     queueSeq: z.int().optional().describe('stream sequence of the queue message that was claimed'),
     leaseMs: z.int().optional().describe('how long the attempt may stay silent'),
@@ -190,7 +195,7 @@ export const OutputChunk = z
   .looseObject({
     at: timestamp().describe('when the first of the lines was read'),
     stream: z.enum(['stdout', 'stderr', 'log', 'progress']).describe('where the lines came from'),
-    lines: z.array(z.string()).describe('whole lines, each at most 8 KiB, longer ones cut'),
+    lines: z.array(z.string()).describe('whole lines, each at most 8,192 characters, longer ones cut'),
     dropped: z
       .int()
       .min(0)
@@ -199,6 +204,11 @@ export const OutputChunk = z
   })
   .describe('The payload on `output.<taskId>.<attempt>.<actor>`.');
 export type OutputChunk = z.infer<typeof OutputChunk>;
+
+export const HoldsReply = z
+  .looseObject({ holds: z.boolean().describe('whether the worker is at work on that task') })
+  .describe('The reply on `node.<node>.holds.<taskId>`.');
+export type HoldsReply = z.infer<typeof HoldsReply>;
 
 export const isFinal = (state: TaskState): boolean =>
   state === 'done' || state === 'failed' || state === 'cancelled';

@@ -89,4 +89,4 @@ function matches(task: TaskLine, filter: TaskFilter): boolean {
 }
 
 const byAge = (a: TaskLine, b: TaskLine): number =>
-  (a.createdAt ?? '').localeCompare(b.createdAt ?? '') || a.id.localeCompare(b.id);
+  Date.parse(a.createdAt ?? '0') - Date.parse(b.createdAt ?? '0') || a.id.localeCompare(b.id);

@@ -2,9 +2,9 @@
 // event and is fenced in any case.
 import type { Bus } from '../bus/index.ts';
 import { anyTaskSubject, isFinal, OrchError, TASKS, type TaskRecord } from '../protocol/index.ts';
-import { readMessage } from './claim.ts';
 import { append, fenceOf, lastEntry } from './journal.ts';
 import { queuedRecord } from './lifecycle.ts';
+import { readMessage } from './message.ts';
 
 /** Claims and ends come between read and write; more often than this they do not. */
 const TRIES_MAX = 10;

@@ -3,15 +3,10 @@
 // may be (a lost lease, a retry, a cancelled task, a second message of one task) is found out only when that fails.
 import type { Bus, Delivery } from '../bus/index.ts';
 import {
-  CONTENT_TYPE,
   decode,
-  encodingOf,
-  isPriority,
-  messageOf,
-  parseAs,
-  parseId,
-  parseLane,
-  parseTaskSubject,
+  HoldsReply,
+  holdsSubject,
+  isId,
   type TaskAddress,
   TaskMessage,
   type TaskRecord,
@@ -20,7 +15,10 @@ import { Attempt } from './attempt.ts';
 import { keepDeadLetter } from './dead.ts';
 import { append, fenceOf, type JournalLine, lastEntry } from './journal.ts';
 import { afterFailure, attemptsUsed, decideClaim, queuedRecord } from './lifecycle.ts';
-import { childSpan } from './trace.ts';
+import { readMessage } from './message.ts';
+
+/** How long the holder of a task may take to say that it is at work on it. */
+export const HOLDER_ANSWER_MS = 1_000;
 
 export type ClaimOutcome =
   | { kind: 'claimed'; attempt: Attempt }
@@ -44,7 +42,8 @@ export async function claim(bus: Bus, delivery: Delivery, claimant: Claimant): P
   const { address, message } = read;
   const fresh = queuedRecord(address, message, message.createdAt ?? delivery.storedAt.toISOString());
   if (delivery.deliveryCount > 1 || waitMs(fresh) > 0) {
-    const last = await lastEntry(bus, fresh.id);
+    // A replica that lags could show an end that a retry has undone since, and the message would be dropped.
+    const last = await lastEntry(bus, fresh.id, 'leader');
     return decide(bus, delivery, claimant, message, fresh, last);
   }
   const appended = await writeClaim(bus, delivery, claimant, fresh, 0);
@@ -61,7 +60,7 @@ async function decide(
   last: JournalLine | undefined,
 ): Promise<ClaimOutcome> {
   const record = !last || last.type === 'queued' ? fresh : last.task;
-  const decision = decideClaim(record, delivery, new Date(), claimant.leaseMs);
+  const decision = decideClaim(record, delivery.queueSeq, new Date());
   if (decision.kind === 'drop') {
     delivery.ack();
     return { kind: 'gone', why: record.state };
@@ -70,13 +69,32 @@ async function decide(
     delivery.nak(decision.delayMs);
     return { kind: 'later', delayMs: decision.delayMs };
   }
-  if (decision.kind === 'take-over' && attemptsUsed(record) >= record.maxAttempts) {
-    return bury(bus, delivery, claimant, record, fenceOf(last));
+  if (decision.kind === 'take-over') {
+    // A first delivery cannot be a lease that ran out.
+    if (delivery.deliveryCount === 1 || (await isHeld(bus, record))) {
+      const delayMs = record.leaseMs ?? claimant.leaseMs;
+      delivery.nak(delayMs);
+      return { kind: 'later', delayMs };
+    }
+    if (attemptsUsed(record) >= record.maxAttempts)
+      return bury(bus, delivery, claimant, record, fenceOf(last));
   }
   const appended = await writeClaim(bus, delivery, claimant, record, fenceOf(last));
   if (appended.kind === 'written') return claimed(bus, delivery, claimant, message, appended);
   // Who came first holds the current delivery, or ended the task; its acknowledgement is the one that counts.
   return { kind: 'taken', by: appended.last?.actor, at: appended.last?.at };
+}
+
+// A holder that answers keeps its task: a server that was killed forgets deliveries and their counts, and a worker that
+// was cut off for longer than its lease may be back at work. Its renewals push the delay out; its death lets it run out.
+async function isHeld(bus: Bus, record: TaskRecord): Promise<boolean> {
+  if (record.node === undefined || !isId(record.node)) return false;
+  const reply = await bus.request(holdsSubject(record.node, record.id), new Uint8Array(), HOLDER_ANSWER_MS);
+  try {
+    return reply !== undefined && HoldsReply.parse(decode(reply)).holds;
+  } catch {
+    return false;
+  }
 }
 
 // The worker of the last attempt died with it, as often as it was allowed to.
@@ -121,43 +139,23 @@ function claimed(
   };
 }
 
-type ReadMessage =
-  | { kind: 'valid'; address: TaskAddress; message: TaskMessage }
-  | { kind: 'invalid'; address: TaskAddress; error: string };
-
-/** Reads a queue message as a task; what is wrong with it is a value. */
-export function readMessage(delivery: Pick<Delivery, 'subject' | 'headers' | 'bytes'>): ReadMessage {
-  const [, priority = '', lane = '', taskId = ''] = delivery.subject.split('.');
-  const address = parseTaskSubject(delivery.subject) ?? {
-    priority: isPriority(priority) ? priority : 'medium',
-    lane,
-    taskId,
-  };
-  try {
-    parseId(taskId, 'task id');
-    parseLane(lane);
-    const value = decode(delivery.bytes, encodingOf(delivery.headers?.get(CONTENT_TYPE)));
-    const message = parseAs(TaskMessage, value, 'task');
-    const traced = message.traceparent ?? (delivery.headers?.get('traceparent') || undefined);
-    return { kind: 'valid', address, message: { ...message, traceparent: childSpan(traced) } };
-  } catch (error) {
-    return { kind: 'invalid', address, error: messageOf(error) };
-  }
-}
-
+// What is not a valid task ends as failed. Where a task of this id was brought back by a retry, it is that one's end;
+// where one has a life of its own, only the message goes.
 async function refuse(
   bus: Bus,
   delivery: Delivery,
   { actor }: Claimant,
   { address, error }: { address: TaskAddress; error: string },
 ): Promise<ClaimOutcome> {
-  const record = queuedRecord(address, TaskMessage.parse({}), delivery.storedAt.toISOString());
-  await keepDeadLetter(bus, record.id, delivery.queueSeq);
-  const change = { type: 'failed', reason: 'invalid', error } as const;
-  const appended = await append(bus, record, change, actor, { fence: 0 });
-  // Another worker refused it, or a task of this id has a life of its own: either way the message is not a task.
+  const last = await lastEntry(bus, address.taskId, 'leader');
+  const fresh = queuedRecord(address, TaskMessage.parse({}), delivery.storedAt.toISOString());
+  const record = last?.task ?? fresh;
+  if (record.state === 'queued' || record.state === 'retrying') {
+    await keepDeadLetter(bus, record.id, delivery.queueSeq);
+    await append(bus, record, { type: 'failed', reason: 'invalid', error }, actor, { fence: fenceOf(last) });
+  }
   delivery.ack();
-  return { kind: 'gone', why: appended.kind === 'written' ? 'invalid' : 'invalid, and known before' };
+  return { kind: 'gone', why: 'invalid' };
 }
 
 const waitMs = (record: TaskRecord): number =>

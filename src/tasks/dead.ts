@@ -16,8 +16,12 @@ import { append, fenceOf, lastEntry } from './journal.ts';
 /** Copies the queue message with this sequence, if it is still there. */
 export async function keepDeadLetter(bus: Bus, taskId: string, queueSeq: number): Promise<void> {
   const message = await bus.bySequence(TASKS, queueSeq);
-  if (message)
-    await bus.write(deadSubject(taskId), message.bytes, contentType(message.headers?.get(CONTENT_TYPE)));
+  if (!message) return;
+  // A dead letter that is there already is the first message of the task, and a later one is not its better.
+  await bus.write(deadSubject(taskId), message.bytes, {
+    expect: { lastSequence: 0, filter: deadSubject(taskId) },
+    ...contentType(message.headers?.get(CONTENT_TYPE)),
+  });
 }
 
 /**
@@ -44,11 +48,12 @@ export async function retryTask(bus: Bus, taskId: string, actor: string): Promis
     record = appended.record;
   }
   await bus.ensureLane(record.priority, record.lane);
-  await bus.write(taskSubject(record.priority, record.lane, taskId), dead.bytes, {
+  const queued = await bus.write(taskSubject(record.priority, record.lane, taskId), dead.bytes, {
     expect: { lastSequence: 0, filter: anyTaskSubject(taskId) },
     ...contentType(dead.headers?.get(CONTENT_TYPE)),
   });
-  await bus.deleteMessage(DEAD, dead.seq);
+  // Where another retry came first, the message is in the queue and the copy is that one's to remove.
+  if (queued.kind === 'stored') await bus.deleteMessage(DEAD, dead.seq);
   return record;
 }
 

@@ -47,11 +47,11 @@ export async function claimNext(bus: Bus, options: HandClaim): Promise<Attempt |
     .map(lane => ({ ...lane, rank: rankFor(lane.lane, options.capabilities) }))
     .filter(lane => lane.rank !== undefined)
     .sort((a, b) => PRIORITIES.indexOf(a.priority) - PRIORITIES.indexOf(b.priority));
-  for (const { consumer, rank = 0, leaseMs } of lanes) {
+  for (const { consumer, rank = 0 } of lanes) {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const [delivery] = await bus.fetch(consumer, 1, rank);
       if (!delivery) break;
-      const outcome = await claim(bus, delivery, { actor: options.actor, leaseMs });
+      const outcome = await claim(bus, delivery, options);
       if (outcome.kind === 'claimed') return held(outcome.attempt, options.leaseMs);
     }
   }
@@ -90,7 +90,7 @@ export async function claimNamed(bus: Bus, taskId: string, options: HandClaim): 
       },
     );
   }
-  const outcome = await claim(bus, wanted, { actor: options.actor, leaseMs: options.leaseMs });
+  const outcome = await claim(bus, wanted, options);
   if (outcome.kind !== 'claimed') throw notClaimed(taskId, outcome);
   return held(outcome.attempt, options.leaseMs);
 }

@@ -4,12 +4,14 @@
 import {
   type Backoff,
   ERROR_LENGTH_MAX,
+  isActive,
+  isFinal,
   type Priority,
   RELEASES_MAX,
   type Reason,
   type ResultReference,
-  type TaskMessage,
-  type TaskRecord,
+  TaskMessage,
+  TaskRecord,
   type TaskState,
 } from '../protocol/index.ts';
 
@@ -47,34 +49,37 @@ export function apply(record: TaskRecord, change: Change, at: string): TaskRecor
   const { from, to } = TRANSITIONS[change.type];
   if (!from.includes(record.state)) return undefined;
   const next: TaskRecord = { ...record, state: to, updatedAt: at };
+  // What was said of the state before is said no more.
+  for (const key of ['endedAt', 'reason', 'error', 'exitCode', 'question', 'notBefore'] as const)
+    delete next[key];
   switch (change.type) {
     case 'claimed': {
-      clearOutcome(next);
+      delete next.startedAt;
       const { node, queueSeq, leaseMs } = change;
       return Object.assign(next, { node, queueSeq, leaseMs, claimedAt: at, attempt: record.attempt + 1 });
     }
     case 'started':
-      delete next.question;
       return Object.assign(next, { startedAt: at });
     case 'blocked':
       return Object.assign(next, { question: change.question.slice(0, ERROR_LENGTH_MAX) });
     case 'released':
-      return Object.assign(next, outcome(change, at), { forgiven: record.forgiven + 1 });
+      return Object.assign(next, outcome(change, at), {
+        forgiven: record.forgiven + 1,
+        released: record.released + 1,
+      });
     case 'requeued':
-      clearOutcome(next);
-      return Object.assign(next, { forgiven: record.attempt });
+      return Object.assign(next, { forgiven: record.attempt, released: 0 });
     default:
       return Object.assign(next, outcome(change, at));
   }
 }
 
-function clearOutcome(record: TaskRecord): void {
-  for (const key of ['startedAt', 'endedAt', 'reason', 'error', 'exitCode', 'question', 'notBefore'] as const)
-    delete record[key];
-}
-
-function outcome({ type: _, ...fields }: Change & { error?: string }, at: string): Partial<TaskRecord> {
+function outcome(
+  { type: _, ...fields }: Change & { error?: string; reason?: string },
+  at: string,
+): Partial<TaskRecord> {
   if (fields.error !== undefined) fields.error = fields.error.slice(0, ERROR_LENGTH_MAX);
+  if (fields.reason !== undefined) fields.reason = fields.reason.slice(0, ERROR_LENGTH_MAX);
   return { ...fields, endedAt: at };
 }
 
@@ -112,7 +117,7 @@ export function afterRelease(
   random: number,
 ): Change & { type: 'released' | 'failed' } {
   const { pause, ...rest } = release;
-  if (record.forgiven >= RELEASES_MAX) {
+  if (record.released >= RELEASES_MAX) {
     return {
       type: 'failed',
       ...rest,
@@ -121,7 +126,7 @@ export function afterRelease(
     };
   }
   if (!pause) return { type: 'released', ...rest };
-  const pauseMs = backoffMs(record.backoff, record.forgiven + 1, random);
+  const pauseMs = backoffMs(record.backoff, record.released + 1, random);
   return { type: 'released', ...rest, notBefore: new Date(now.getTime() + pauseMs).toISOString() };
 }
 
@@ -131,6 +136,8 @@ export function backoffMs(backoff: Backoff, failures: number, random: number): n
   return Math.round(full / 2 + (full / 2) * random);
 }
 
+const RECORD_ONLY = Object.keys(TaskRecord.shape).filter(key => !(key in TaskMessage.shape));
+
 /** The record of a task that nobody has claimed yet, from its message and where that lies. */
 export function queuedRecord(
   address: { taskId: string; priority: Priority; lane: string },
@@ -139,6 +146,8 @@ export function queuedRecord(
 ): TaskRecord {
   // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work.
   const { input: _input, createdAt: _createdAt, ...terms } = message;
+  // Fields that orch does not know are kept; one that is called as a field of the record would pass for it.
+  for (const key of RECORD_ONLY) delete terms[key];
   return {
     ...terms,
     id: address.taskId,
@@ -149,34 +158,23 @@ export function queuedRecord(
     updatedAt: createdAt,
     attempt: 0,
     forgiven: 0,
+    released: 0,
   };
 }
 
 /** What a delivery of a task's message means, given the last entry about the task. */
 export type ClaimDecision =
   | { kind: 'claim' }
-  /** The lease of the active attempt ran out. */
+  /** The lease of the active attempt ran out, or the server forgot it; its holder is asked before it is taken over. */
   | { kind: 'take-over' }
   /** The task is final, or the message is a second one of the same task. */
   | { kind: 'drop' }
   | { kind: 'wait'; delayMs: number };
 
-/** Decides about a delivery from the record as it stands. */
-export function decideClaim(
-  record: TaskRecord,
-  delivery: { queueSeq: number; deliveryCount: number },
-  now: Date,
-  leaseMs: number,
-): ClaimDecision {
-  if (record.state === 'done' || record.state === 'failed' || record.state === 'cancelled')
-    return { kind: 'drop' };
-  if (record.state === 'queued' || record.state === 'retrying') {
-    const delayMs = record.notBefore === undefined ? 0 : Date.parse(record.notBefore) - now.getTime();
-    return delayMs > 0 ? { kind: 'wait', delayMs } : { kind: 'claim' };
-  }
-  if (record.queueSeq !== delivery.queueSeq) return { kind: 'drop' };
-  // A first delivery of a message that has an active attempt: the server lost the consumer's state when it was killed.
-  // The attempt may be well and renewing; its renewals push this delay out, and its death lets it run out.
-  if (delivery.deliveryCount === 1) return { kind: 'wait', delayMs: leaseMs };
-  return { kind: 'take-over' };
+/** Decides about a delivery from the record as it stands; `queueSeq` is the sequence of the delivered message. */
+export function decideClaim(record: TaskRecord, queueSeq: number, now: Date): ClaimDecision {
+  if (isFinal(record.state)) return { kind: 'drop' };
+  if (isActive(record.state)) return { kind: record.queueSeq === queueSeq ? 'take-over' : 'drop' };
+  const delayMs = record.notBefore === undefined ? 0 : Date.parse(record.notBefore) - now.getTime();
+  return delayMs > 0 ? { kind: 'wait', delayMs } : { kind: 'claim' };
 }

@@ -24,7 +24,8 @@ interface Lane {
   isHot: boolean;
   /** How many slots an open request without waiting may fill. */
   asked: number;
-  pausedUntil: number;
+  /** A pull found no consumer or no leader just now. */
+  isPaused: boolean;
 }
 
 export interface DispatcherOptions {
@@ -103,7 +104,7 @@ export class Dispatcher {
       onDelivery: delivery => this.#receive(lane, delivery),
       onEnd: end => this.#pullEnded(lane, end),
     });
-    const lane: Lane = { consumer, priority, leaseMs, rank, pull, isHot: true, asked: 0, pausedUntil: 0 };
+    const lane: Lane = { consumer, priority, leaseMs, rank, pull, isHot: true, asked: 0, isPaused: false };
     this.#lanes.set(consumer, lane);
     this.#options.logger.debug({ lane: consumer }, 'serving lane');
   }
@@ -111,10 +112,9 @@ export class Dispatcher {
   #fill(): void {
     let free = this.#options.slots - this.#running;
     if (!this.#isOpen || free <= 0) return;
-    const now = performance.now();
     for (const priority of PRIORITIES) {
       for (const lane of this.#lanes.values()) {
-        if (lane.priority !== priority || lane.pausedUntil > now) continue;
+        if (lane.priority !== priority || lane.isPaused) continue;
         if (lane.isHot && !lane.pull.isOpen && free > 0) {
           lane.asked = free;
           lane.pull.request({ batch: free, noWait: true, rank: lane.rank });
@@ -156,8 +156,11 @@ export class Dispatcher {
     if (end === 'empty') lane.isHot = false;
     if (end === 'lost') {
       lane.isHot = true;
-      lane.pausedUntil = performance.now() + LOST_PAUSE_MS;
-      setTimeout(() => this.#fill(), LOST_PAUSE_MS + 1);
+      lane.isPaused = true;
+      setTimeout(() => {
+        lane.isPaused = false;
+        this.#fill();
+      }, LOST_PAUSE_MS);
       return;
     }
     this.#fill();

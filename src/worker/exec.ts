@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, OUTPUT_LINE_BYTES_MAX, RESULT_BYTES_MAX } from '../protocol/index.ts';
+import { messageOf, OUTPUT_LINE_LENGTH_MAX, RESULT_BYTES_MAX } from '../protocol/index.ts';
 import type { OutputSink } from './output.ts';
 import type { RunContext, RunnableTask, Runner, RunOutcome } from './run.ts';
 
@@ -114,7 +114,7 @@ function readLines(child: ChildProcess, stream: 'stdout' | 'stderr', output: Out
     rest = lines.pop() ?? '';
     for (const line of lines) output.line(stream, line.replace(/\r$/, ''));
     // A line without an end is cut, not collected.
-    if (rest.length > OUTPUT_LINE_BYTES_MAX) {
+    if (rest.length > OUTPUT_LINE_LENGTH_MAX) {
       output.line(stream, rest);
       rest = '';
     }

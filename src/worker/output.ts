@@ -3,7 +3,7 @@
 // counted in the next chunk.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../bus/index.ts';
-import { encode, OUTPUT_LINE_BYTES_MAX, type OutputChunk, outputSubject } from '../protocol/index.ts';
+import { encode, OUTPUT_LINE_LENGTH_MAX, type OutputChunk, outputSubject } from '../protocol/index.ts';
 
 const FLUSH_MS = 50;
 const CHUNK_CHARS = 32 * 1024;
@@ -45,7 +45,8 @@ export class OutputSink {
 
   line(stream: Stream, text: string): void {
     this.#onLine();
-    const line = text.length > OUTPUT_LINE_BYTES_MAX ? `${text.slice(0, OUTPUT_LINE_BYTES_MAX - 1)}…` : text;
+    const line =
+      text.length > OUTPUT_LINE_LENGTH_MAX ? `${text.slice(0, OUTPUT_LINE_LENGTH_MAX - 1)}…` : text;
     if (line.trim() !== '') this.#lastLine = line;
     if (!this.#spend(line.length + 1)) {
       this.#dropped++;

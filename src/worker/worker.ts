@@ -8,6 +8,7 @@ import { hostname } from 'node:os';
 import type { Bus, Delivery } from '../bus/index.ts';
 import {
   cancelledEvents,
+  holdsSubject,
   messageOf,
   OrchError,
   parseCapabilities,
@@ -82,6 +83,9 @@ export class Worker {
     this.#undo.push(
       // A single server that was restarted has lost what it kept in memory.
       this.#bus.onReconnect(() => void this.#provisionAgain()),
+      this.#bus.serve(holdsSubject(this.node, '*'), subject => ({
+        holds: this.#holds(subject.split('.').at(-1)),
+      })),
       this.#bus.subscribe(
         cancelledEvents,
         subject => this.#hearCancel(parseEntrySubject(subject)?.id),
@@ -124,6 +128,12 @@ export class Worker {
   #track(work: Promise<void>): Promise<void> {
     this.#attempts.add(work);
     return work.finally(() => this.#attempts.delete(work));
+  }
+
+  #holds(taskId: string | undefined): boolean {
+    for (const [attempt, watch] of this.#watches)
+      if (attempt.id === taskId && !attempt.isOver && !watch.signal.aborted) return true;
+    return false;
   }
 
   // Events are a hint; the journal is asked.

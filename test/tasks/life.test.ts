@@ -202,6 +202,75 @@ describe('claiming', () => {
   });
 });
 
+describe('messages that strange clients send', () => {
+  const send = async (lane: string, id: string, bytes: Uint8Array, headers?: Record<string, string>) => {
+    await bus.ensureLane('medium', lane);
+    await bus.write(taskSubject('medium', lane, id), bytes, headers ? { headers } : {});
+  };
+
+  test('an invalid one that is retried ends as invalid again', async () => {
+    const { lane } = ownLane();
+    await send(lane, 'strange-1', Buffer.from('garbage'));
+    await claim(bus, await nextDelivery(bus, lane), claimant('w1'));
+    await retryTask(bus, 'strange-1', 'op');
+    await claim(bus, await nextDelivery(bus, lane), claimant('w1'));
+    expect(await getTask(bus, 'strange-1')).toMatchObject({ state: 'failed', reason: 'invalid' });
+    expect(await types('strange-1')).toEqual(['failed', 'requeued', 'failed']);
+  });
+
+  test('garbage under the id of a dead letter does not replace its input', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'strange-2', capabilities, maxAttempts: 1, input: 'good' }, 'alice');
+    await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'x' });
+    await send(lane, 'strange-2', Buffer.from('garbage'));
+    await claim(bus, await nextDelivery(bus, lane), claimant('w1'));
+    await retryTask(bus, 'strange-2', 'op');
+    expect((await nextAttempt(bus, 'w1', lane)).input).toBe('good');
+  });
+
+  test('a trace header that is not one is left out', async () => {
+    const { lane } = ownLane();
+    await send(lane, 'strange-3', encode({}), { traceparent: '00-zz-1-01' });
+    await (await nextAttempt(bus, 'w1', lane)).done(1);
+    expect((await getTask(bus, 'strange-3')).traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+  });
+
+  test('a 64-bit number in MessagePack is a number', async () => {
+    const { lane } = ownLane();
+    const packed = Uint8Array.from([0x81, 0xa1, 0x6e, 0xcf, 0, 0, 0, 1, 0, 0, 0, 0]);
+    await send(lane, 'strange-4', packed, { 'Content-Type': 'application/msgpack' });
+    expect((await nextAttempt(bus, 'w1', lane)).record).toMatchObject({ n: 2 ** 32 });
+  });
+
+  test('fields that are called as those of the record do not pass for them', async () => {
+    const { lane } = ownLane();
+    await send(lane, 'strange-5', encode({ node: 5, state: 'done', result: 'fake', attempt: 7 }));
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    expect(attempt.record).toMatchObject({ node: 'w1', state: 'claimed', attempt: 1 });
+    expect(attempt.record).not.toHaveProperty('result');
+  });
+
+  test('one that is heavier than a task may be is invalid', async () => {
+    const { lane } = ownLane();
+    await send(lane, 'strange-6', encode({ bulk: 'x'.repeat(600_000) }));
+    expect((await claim(bus, await nextDelivery(bus, lane), claimant('w1'))).kind).toBe('gone');
+    expect(await getTask(bus, 'strange-6')).toMatchObject({ state: 'failed', reason: 'invalid' });
+  });
+
+  test('a heavy one ends with a large inline result', async () => {
+    const { lane } = ownLane();
+    await send(lane, 'strange-7', encode({ bulk: 'x'.repeat(480_000) }));
+    expect(await (await nextAttempt(bus, 'w1', lane)).done('y'.repeat(60_000))).toBe('written');
+  });
+
+  test('one that is due in thousands of years waits, and is not delivered over and over', async () => {
+    const { lane } = ownLane();
+    await send(lane, 'strange-8', encode({ notBefore: '9999-12-31T00:00:00Z' }));
+    expect((await claim(bus, await nextDelivery(bus, lane), claimant('w1'))).kind).toBe('later');
+    expect(await bus.fetch(`medium_${lane}`, 1, 0)).toEqual([]);
+  });
+});
+
 describe('leases and fences', () => {
   test('an attempt that lost its lease cannot end the task, and its successor can', async () => {
     const { capabilities, lane } = ownLane();

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
 import { publishTask, runWorker, TryLater, type Worker } from '../../src/index.ts';
-import { anyTaskSubject, BOARD, TASKS, taskSubject } from '../../src/protocol/index.ts';
+import { anyTaskSubject, BOARD, holdsSubject, TASKS, taskSubject } from '../../src/protocol/index.ts';
 import {
   cancelTask,
   getTask,
@@ -323,26 +323,43 @@ describe('a server that goes away', () => {
     await worker.stop(0);
   });
 
-  test('a killed server that forgot a delivery does not make a second attempt of a running one', async () => {
-    // Long enough for the server to come back and the worker to renew.
-    const leaseMs = 5_000;
-    await using own = await TestNats.start({ leaseMs });
-    const client = await own.bus();
+  test('a server that forgot a delivery does not make a second attempt of a running one', async () => {
+    const cap = unique('cap');
     const [first, second] = [gate(), gate()];
-    const one = await runWorker(await own.bus(), { handler: first.handler });
-    const { id } = await publishTask(client, {});
+    await using _one = await worker([cap], first.handler);
+    const { id } = await publishTask(bus, { capabilities: [cap] });
     await until('it to run', () => first.waiting.length === 1);
-    // At once: a single server keeps a consumer's state with some delay.
-    await own.kill();
-    await own.restart();
-    const two = await runWorker(await own.bus(), { handler: second.handler });
-    await new Promise(resolve => setTimeout(resolve, 1.5 * leaseMs));
+    // What a killed server does to deliveries of its last moments, and a worker that was full makes worse: the
+    // consumer starts anew, and the first delivery is given back.
+    await bus.deleteLane('medium', cap);
+    await bus.ensureLane('medium', cap);
+    const [surplus] = await bus.fetch(`medium_${cap}`, 1, 0);
+    expect(surplus?.subject).toMatch(id);
+    surplus?.nak();
+    await using _two = await worker([cap], second.handler);
+    await new Promise(resolve => setTimeout(resolve, 2 * TEST_LEASE_MS));
     expect(second.waiting).toEqual([]);
     first.waiting[0]?.open();
-    expect(await waitForTask(client, id, AbortSignal.timeout(30_000))).toMatchObject({
-      state: 'done',
-      attempt: 1,
-    });
-    await Promise.all([one.stop(0), two.stop(0)]);
+    expect(await ended(id)).toMatchObject({ state: 'done', attempt: 1 });
+  });
+
+  test('a worker that was cut off for longer than its lease and is back keeps its attempt', async () => {
+    const cap = unique('cap');
+    const { handler, waiting } = gate();
+    await using one = await worker([cap], handler);
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await until('it to run', () => waiting.length === 1);
+    await nats.kill();
+    await new Promise(resolve => setTimeout(resolve, 1.5 * TEST_LEASE_MS));
+    await nats.restart();
+    await until('the first to be back', () => bus.request(holdsSubject(one.node, id), new Uint8Array(), 500));
+    await using _two = await worker([cap], () => 'second');
+    // The server has long counted the lease as run out: the second is offered the task, asks, and gives it back.
+    await until(
+      'the second to be idle',
+      async () => (await bus.lanes()).find(lane => lane.lane === cap)?.idleWorkers === 1,
+    );
+    waiting[0]?.open();
+    expect(await ended(id)).toMatchObject({ state: 'done', attempt: 1, result: 'opened' });
   });
 });
