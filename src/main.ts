@@ -114,5 +114,6 @@ const words = process.argv.slice(2);
 try {
   await main(words);
 } catch (error) {
-  process.exitCode = report(error, words.includes('--json'));
+  // Not only a code: what an interrupted command still waits for must not hold up its end.
+  process.exit(report(error, words.includes('--json')));
 }

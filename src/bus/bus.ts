@@ -101,8 +101,8 @@ export class Bus {
     return this.#reader.last(stream, filter, from);
   }
 
-  bySequence(stream: string, seq: number): Promise<Stored | undefined> {
-    return this.#reader.bySequence(stream, seq);
+  bySequence(stream: string, seq: number, from?: 'replica' | 'leader'): Promise<Stored | undefined> {
+    return this.#reader.bySequence(stream, seq, from);
   }
 
   range(stream: string, options: RangeOptions): AsyncGenerator<Stored> {

@@ -1,6 +1,7 @@
 // Reads of stored messages without a consumer: the last one on a subject, one by its sequence, or a range.
 import {
   createInbox,
+  headers,
   type Msg,
   type MsgHdrs,
   type NatsConnection,
@@ -63,8 +64,12 @@ export class Reader {
   }
 
   /** The message with a stream sequence, if it is still there. */
-  bySequence(stream: string, seq: number): Promise<Stored | undefined> {
-    return this.#direct(stream, { seq });
+  bySequence(
+    stream: string,
+    seq: number,
+    from: 'replica' | 'leader' = 'replica',
+  ): Promise<Stored | undefined> {
+    return from === 'replica' ? this.#direct(stream, { seq }) : this.#fromLeader(stream, { seq });
   }
 
   /** All stored messages on a filter, oldest first, up to the end of the stream as it is when that is reached. */
@@ -98,13 +103,13 @@ export class Reader {
         'unavailable',
         `cannot read ${stream}: ${reply.error?.description ?? 'no message'}`,
       );
-    const { subject, seq, time, data } = reply.message;
+    const { subject, seq, time, data, hdrs } = reply.message;
     return {
       stream,
       subject,
       seq,
       time: new Date(time),
-      headers: undefined,
+      headers: readHeaders(hdrs),
       bytes: Buffer.from(data ?? '', 'base64'),
     };
   }
@@ -181,6 +186,17 @@ const noStream = (stream: string, cause?: unknown) =>
     advice: 'run `orch up`, or publish a task: the first one creates the streams',
     cause,
   });
+
+// `NATS/1.0` and a line for each header, in base64.
+function readHeaders(base64: string | undefined): MsgHdrs | undefined {
+  if (base64 === undefined) return undefined;
+  const read = headers();
+  for (const line of Buffer.from(base64, 'base64').toString('utf8').split('\r\n').slice(1)) {
+    const colon = line.indexOf(':');
+    if (colon > 0) read.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  return read;
+}
 
 function storedFromHeaders(headers: MsgHdrs | undefined, bytes: Uint8Array): Stored {
   if (!headers) throw new OrchError('unavailable', 'a stored message came without its headers');

@@ -33,6 +33,13 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
+// The guard waits on a pipe that orch holds; when orch is gone, however it went, the guard stops the server.
+const GUARDED = `
+(trap '' TERM INT HUP; read -r _ <&3; kill -TERM $$) </dev/null >/dev/null 2>&1 &
+exec 3<&-
+exec "$1" -c "$2"
+`;
+
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
 /** JetStream may fill this share of the disk that is free: a store that is full heals, a full disk does not. */
@@ -70,12 +77,16 @@ export async function startServer(options: ServerProcessOptions): Promise<Server
     );
     // Its own process group: Ctrl-C reaches orch, which drains first and stops the server last.
     const stderr = await open(`${log}.stderr`, 'w');
-    const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', stderr.fd], detached: true });
+    const child = spawn('/bin/sh', ['-c', GUARDED, 'orch', binary, config], {
+      stdio: ['ignore', 'ignore', stderr.fd, 'pipe'],
+      detached: true,
+    });
+    child.once('exit', () => child.stdio[3]?.destroy());
     await stderr.close();
-    const exited = new Promise<void>(resolve =>
-      child.once('exit', () => resolve()).once('error', () => resolve()),
-    );
-    void exited.then(unlock);
+    // The folder is free before anybody hears that the server is gone.
+    const exited = new Promise<void>(resolve => {
+      child.once('exit', () => resolve()).once('error', () => resolve());
+    }).then(unlock);
     await ready(child, exited, host, port, log);
     return {
       url: `nats://${host}:${port}`,

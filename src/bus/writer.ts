@@ -135,7 +135,10 @@ export class Writer {
     if (ack.error === undefined && ack.seq !== undefined) {
       const { seq } = ack;
       this.#finish(token, w => w.resolve({ kind: 'stored', seq }));
-    } else if (code === API_ERROR.wrongLastSequence || code === API_ERROR.concurrentWrite) {
+    } else if (code === API_ERROR.concurrentWrite) {
+      // Perhaps our own, sent twice to a leader that is cut off: only the one that it can commit decides.
+      this.#later(waiting, 'another write of it is under way');
+    } else if (code === API_ERROR.wrongLastSequence) {
       this.#finish(token, w => w.resolve({ kind: 'conflict' }));
     } else if (code === API_ERROR.maximumMessagesPerSubject) {
       this.#finish(token, w => w.resolve({ kind: 'exists' }));

@@ -1,7 +1,7 @@
 // What the daemons share: logs, and the story of their end. The first SIGTERM or Ctrl-C drains, the second stops now.
 import { type DestinationStream, pino } from 'pino';
 import { OrchError, quoted } from '../protocol/index.ts';
-import type { Logger } from '../worker/index.ts';
+import type { Logger, Worker } from '../worker/index.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 
@@ -27,24 +27,28 @@ export async function openLog(level: string | undefined): Promise<Logger> {
   return log;
 }
 
-/** Waits for a signal, drains, and hurries at the second one; returns when all is over. */
-export async function untilStopped(
-  stop: (hurry: boolean) => Promise<void>,
-  ended: Promise<unknown> = new Promise(() => {}),
-): Promise<void> {
-  let signals = 0;
-  let finish: (() => void) | undefined;
-  const stopped = new Promise<void>((resolve, reject) => {
-    finish = () => stop(false).then(resolve, reject);
-    for (const name of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(name, () => {
-        signals++;
-        if (signals === 1) finish?.();
-        else if (signals === 2) void stop(true);
-        else process.exit(130);
-      });
-    }
-  });
-  void ended.then(() => signals === 0 && finish?.());
-  await stopped;
+/** The signals that end a daemon: the first drains, the second hurries, the third ends the process as it is. */
+export interface StopSignals {
+  first: Promise<'signal'>;
+  second: Promise<'signal'>;
+}
+
+/** Listens from now on; what is started after this can be stopped in order. */
+export function stopSignals(): StopSignals {
+  const settle: (() => void)[] = [];
+  const next = () => new Promise<'signal'>(resolve => settle.push(() => resolve('signal')));
+  const [first, second] = [next(), next()];
+  const hear = () => {
+    const heard = settle.shift();
+    if (heard) heard();
+    else process.exit(130);
+  };
+  process.on('SIGINT', hear).on('SIGTERM', hear);
+  return { first, second };
+}
+
+/** Stops a worker: drains it, and hurries at the second signal. */
+export async function drain(worker: Worker, drainTimeoutMs: number, signals: StopSignals): Promise<void> {
+  void signals.second.then(() => worker.stop(0));
+  await worker.stop(drainTimeoutMs);
 }

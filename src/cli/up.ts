@@ -15,7 +15,7 @@ import {
 import { env, paths } from '../config/index.ts';
 import { OrchError, parseDuration, quoted } from '../protocol/index.ts';
 import { command } from './command.ts';
-import { openLog, untilStopped } from './daemon.ts';
+import { drain, openLog, stopSignals } from './daemon.ts';
 import { colors, printLine } from './print.ts';
 import { parseWhole } from './task-flags.ts';
 import { parseWorkerFlags, startWorker, workerArgs } from './worker-flags.ts';
@@ -78,6 +78,7 @@ export const up = command({
     const log = await openLog(args['log-level']);
     const binary = await locateServer(args['nats-server']);
     if (!isLocal && !args['allow-old-server']) refuseOld(binary, host);
+    const signals = stopSignals();
     const token = isLocal ? undefined : await tokenIn(dataDir);
     const auth = token === undefined ? {} : { token };
     const server = await startServer({ binary: binary.path, dataDir, host, port, sync, ...auth });
@@ -92,7 +93,13 @@ export const up = command({
       closing.unshift(() => bus.close());
       const worker = await startWorker(bus, settings, log);
       printWelcome(binary, server.port, token, dataDir);
-      await untilStopped(hurry => worker.stop(hurry ? 0 : settings.drainTimeoutMs), server.exited);
+      const ended = await Promise.race([signals.first, server.exited]);
+      await drain(worker, ended === 'signal' ? settings.drainTimeoutMs : 0, signals);
+      if (ended !== 'signal') {
+        throw new OrchError('unavailable', 'nats-server ended by itself', {
+          advice: `see ${join(dataDir, 'nats-server.log')}`,
+        });
+      }
     } finally {
       for (const close of closing) await close();
     }

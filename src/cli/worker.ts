@@ -1,9 +1,11 @@
 // `orch worker`: the daemon on each machine.
-import { openBus } from '../bus/index.ts';
+import { type Bus, type BusOptions, DEFAULT_SERVER, openBus, withoutCredentials } from '../bus/index.ts';
 import { resolveServer } from '../config/index.ts';
+import { OrchError } from '../protocol/index.ts';
+import type { Logger } from '../worker/index.ts';
 import { command } from './command.ts';
 import { connectionArgs } from './connection.ts';
-import { openLog, untilStopped } from './daemon.ts';
+import { drain, openLog, stopSignals } from './daemon.ts';
 import { parseWorkerFlags, startWorker, workerArgs } from './worker-flags.ts';
 
 export const worker = command({
@@ -20,21 +22,30 @@ export const worker = command({
     const settings = parseWorkerFlags(args);
     const log = await openLog(args['log-level']);
     const server = resolveServer(args);
-    const connecting = setTimeout(
-      () => log.warn({ servers: server.servers?.length ?? 1 }, 'no server answers yet; trying on'),
-      3_000,
-    );
-    // A server that is not there yet is waited for; Ctrl-C must end that too.
-    const giveUp = () => process.exit(130);
-    process.once('SIGINT', giveUp).once('SIGTERM', giveUp);
-    const bus = await openBus({ name: 'orch-worker', ...server, patient: true });
-    clearTimeout(connecting);
+    const signals = stopSignals();
+    const bus = await Promise.race([connect(server, log), signals.first]);
+    if (bus === 'signal') throw new OrchError('interrupted', 'stopped while no server answered');
     try {
       const running = await startWorker(bus, settings, log);
-      process.off('SIGINT', giveUp).off('SIGTERM', giveUp);
-      await untilStopped(hurry => running.stop(hurry ? 0 : settings.drainTimeoutMs));
+      await signals.first;
+      await drain(running, settings.drainTimeoutMs, signals);
     } finally {
       await bus.close();
     }
   },
 });
+
+// A server that is not there yet is waited for.
+async function connect(server: BusOptions, log: Logger): Promise<Bus> {
+  const timer = setTimeout(
+    () =>
+      log.warn(
+        { servers: (server.servers ?? [DEFAULT_SERVER]).map(withoutCredentials) },
+        'no server answers yet; trying on',
+      ),
+    3_000,
+  );
+  const bus = await openBus({ name: 'orch-worker', ...server, patient: true });
+  clearTimeout(timer);
+  return bus;
+}

@@ -37,7 +37,7 @@ export async function cancelTask(
 
 /** The record of a task that only the queue knows: a foreign client published it and nobody has claimed it yet. */
 export async function unclaimedRecord(bus: Bus, taskId: string): Promise<TaskRecord | undefined> {
-  const stored = await bus.last(TASKS, anyTaskSubject(taskId));
+  const stored = await bus.last(TASKS, anyTaskSubject(taskId), 'leader');
   if (!stored) return undefined;
   const read = readMessage({ subject: stored.subject, headers: stored.headers, bytes: stored.bytes });
   return read.kind === 'valid'

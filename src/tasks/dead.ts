@@ -1,6 +1,7 @@
 // Dead letters: the message of a task that failed for good is copied before it leaves the queue, so that a retry
 // finds the input again, whoever dies in between.
-import type { Bus } from '../bus/index.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus, Stored } from '../bus/index.ts';
 import {
   anyTaskSubject,
   CONTENT_TYPE,
@@ -13,9 +14,12 @@ import {
 } from '../protocol/index.ts';
 import { append, fenceOf, lastEntry } from './journal.ts';
 
+const ENQUEUE_TRIES_MAX = 50;
+const ENQUEUE_PAUSE_MS = 100;
+
 /** Copies the queue message with this sequence, if it is still there. */
 export async function keepDeadLetter(bus: Bus, taskId: string, queueSeq: number): Promise<void> {
-  const message = await bus.bySequence(TASKS, queueSeq);
+  const message = await bus.bySequence(TASKS, queueSeq, 'leader');
   if (!message) return;
   // A dead letter that is there already is the first message of the task, and a later one is not its better.
   await bus.write(deadSubject(taskId), message.bytes, {
@@ -31,11 +35,11 @@ export async function keepDeadLetter(bus: Bus, taskId: string, queueSeq: number)
 export async function retryTask(bus: Bus, taskId: string, actor: string): Promise<TaskRecord> {
   const last = await lastEntry(bus, taskId, 'leader');
   if (!last) throw new OrchError('not_found', `no task ${taskId}`);
-  const isHalfway = last.type === 'requeued' && !(await bus.last(TASKS, anyTaskSubject(taskId)));
+  const isHalfway = last.type === 'requeued' && !(await bus.last(TASKS, anyTaskSubject(taskId), 'leader'));
   if (last.task.state !== 'failed' && !isHalfway) {
     throw new OrchError('conflict', `task ${taskId} is ${last.task.state}, only a failed one can be retried`);
   }
-  const dead = await bus.last(DEAD, deadSubject(taskId), 'replica');
+  const dead = await bus.last(DEAD, deadSubject(taskId), 'leader');
   if (!dead)
     throw new OrchError('not_found', `the input of task ${taskId} is no longer kept`, {
       advice: 'publish it again',
@@ -48,13 +52,24 @@ export async function retryTask(bus: Bus, taskId: string, actor: string): Promis
     record = appended.record;
   }
   await bus.ensureLane(record.priority, record.lane);
-  const queued = await bus.write(taskSubject(record.priority, record.lane, taskId), dead.bytes, {
-    expect: { lastSequence: 0, filter: anyTaskSubject(taskId) },
-    ...contentType(dead.headers?.get(CONTENT_TYPE)),
-  });
-  // Where another retry came first, the message is in the queue and the copy is that one's to remove.
-  if (queued.kind === 'stored') await bus.deleteMessage(DEAD, dead.seq);
+  await enqueueAgain(bus, record, dead);
+  await bus.deleteMessage(DEAD, dead.seq);
   return record;
+}
+
+// The acknowledgement of the old message may still be on its way; until it is there, the queue refuses a new one.
+async function enqueueAgain(bus: Bus, record: TaskRecord, dead: Stored): Promise<void> {
+  for (let tries = 0; tries < ENQUEUE_TRIES_MAX; tries++) {
+    const queued = await bus.write(taskSubject(record.priority, record.lane, record.id), dead.bytes, {
+      expect: { lastSequence: 0, filter: anyTaskSubject(record.id) },
+      ...contentType(dead.headers?.get(CONTENT_TYPE)),
+    });
+    if (queued.kind === 'stored') return;
+    await sleep(ENQUEUE_PAUSE_MS);
+  }
+  throw new OrchError('conflict', `task ${record.id} is still in the queue from before`, {
+    advice: 'retry it again in a moment',
+  });
 }
 
 const contentType = (type: string | undefined) => (type ? { headers: { [CONTENT_TYPE]: type } } : {});

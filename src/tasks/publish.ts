@@ -21,6 +21,7 @@ import {
   type TaskState,
   taskSubject,
 } from '../protocol/index.ts';
+import { unclaimedRecord } from './cancel.ts';
 import { appendQueued, lastEntry, newNonce } from './journal.ts';
 import { queuedRecord } from './lifecycle.ts';
 import { childSpan } from './trace.ts';
@@ -110,7 +111,7 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
   }
   if (queued.status === 'rejected') throw queued.reason;
   if (queued.value.kind !== 'stored') {
-    const inQueue = await bus.last(TASKS, anyTaskSubject(id), 'replica');
+    const inQueue = await bus.last(TASKS, anyTaskSubject(id), 'leader');
     if (inQueue?.headers?.get(NONCE_HEADER) === nonce) return { id, created: true, state: 'queued', record };
     return existing(bus, record);
   }
@@ -137,6 +138,9 @@ async function explainConflict(
 }
 
 async function existing(bus: Bus, record: TaskRecord): Promise<Published> {
-  const last = await lastEntry(bus, record.id);
-  return { id: record.id, created: false, state: last?.task.state ?? 'queued', record: last?.task ?? record };
+  const known = (await lastEntry(bus, record.id, 'leader'))?.task ?? (await unclaimedRecord(bus, record.id));
+  if (known) return { id: record.id, created: false, state: known.state, record: known };
+  throw new OrchError('unavailable', `whether task ${record.id} is queued could not be found out`, {
+    advice: 'publish it again with the same --id, which is safe',
+  });
 }

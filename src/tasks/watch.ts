@@ -1,4 +1,5 @@
 // What happened to one task and what it printed: as it is stored, and as it comes.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../bus/index.ts';
 import {
   decode,
@@ -14,6 +15,10 @@ import {
 import { unclaimedRecord } from './cancel.ts';
 import { type JournalLine, lastEntry, tryReadEntry } from './journal.ts';
 
+/** A replica is behind by milliseconds; after a second it is ill, and what it has is shown. */
+const HISTORY_TRIES_MAX = 20;
+const HISTORY_PAUSE_MS = 50;
+
 export interface OutputLine extends OutputChunk {
   seq: number;
   attempt: number;
@@ -22,13 +27,23 @@ export interface OutputLine extends OutputChunk {
 
 /** The record of a task. Throws `not_found`. */
 export async function getTask(bus: Bus, taskId: string): Promise<TaskRecord> {
-  const record = (await lastEntry(bus, taskId))?.task ?? (await unclaimedRecord(bus, taskId));
+  const record = (await lastEntry(bus, taskId, 'leader'))?.task ?? (await unclaimedRecord(bus, taskId));
   if (!record) throw new OrchError('not_found', `no task ${taskId}`, { advice: '`orch tasks` lists them' });
   return record;
 }
 
-/** All entries about a task, oldest first. */
+/** All entries about a task, oldest first, up to the last one at the time of the call. */
 export async function taskHistory(bus: Bus, taskId: string): Promise<JournalLine[]> {
+  const last = await bus.last(JOURNAL, historyFilter(taskId), 'leader');
+  for (let tries = 0; ; tries++) {
+    const lines = await storedHistory(bus, taskId);
+    // A replica that lags shows the beginning only.
+    if ((lines.at(-1)?.seq ?? 0) >= (last?.seq ?? 0) || tries === HISTORY_TRIES_MAX) return lines;
+    await sleep(HISTORY_PAUSE_MS);
+  }
+}
+
+async function storedHistory(bus: Bus, taskId: string): Promise<JournalLine[]> {
   const lines: JournalLine[] = [];
   for await (const stored of bus.range(JOURNAL, { filter: historyFilter(taskId) })) {
     const line = tryReadEntry(stored);

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -8,6 +8,27 @@ import { until } from '../support/wait.ts';
 
 let orch: Orch | undefined;
 afterEach(() => orch?.[Symbol.dispose]());
+
+/** The nats-server that a process has started; 0 while there is none. */
+function serverOf(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+  return (
+    children.find(
+      child =>
+        child > 0 && commandOf(child).includes('nats-server.conf') && !commandOf(child).startsWith('/bin/sh'),
+    ) ?? 0
+  );
+}
+
+const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+
+function isRunning(pid: number): boolean {
+  try {
+    return commandOf(pid) !== '';
+  } catch {
+    return false;
+  }
+}
 
 describe('orch up', () => {
   test('runs a server and a worker, keeps the tasks over a restart, and Ctrl-C stops all', async () => {
@@ -52,6 +73,33 @@ describe('orch up', () => {
     up.kill('SIGTERM');
     await up.finished;
   });
+
+  test('a nats-server that dies is an error, not a quiet end', async () => {
+    orch = new Orch();
+    const up = orch.start(['up', '--port', '0']);
+    await until('it to be up', () => up.stdout.includes('second machine'));
+    process.kill(serverOf(up.pid), 'SIGKILL');
+    const { code, stderr } = await up.finished;
+    expect([code, stderr]).toEqual([
+      3,
+      expect.stringMatching(/nats-server ended by itself\n +see .*nats-server\.log/),
+    ]);
+  });
+
+  test.each(['SIGKILL', 'SIGTERM'] as const)(
+    'its nats-server does not outlive a %s, whenever it comes',
+    async signal => {
+      orch = new Orch();
+      for (const when of ['starting', 'ready']) {
+        const up = orch.start(['up', '--port', '0']);
+        const server = await until('the server to run', () => serverOf(up.pid));
+        if (when === 'ready') await until('it to be up', () => up.stdout.includes('second machine'));
+        up.kill(signal);
+        await up.finished;
+        await until('the server to be gone', () => !isRunning(server));
+      }
+    },
+  );
 
   test('a folder that cannot be written is refused in one line', async () => {
     orch = new Orch();
