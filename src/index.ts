@@ -7,8 +7,8 @@
 //     const { state, result } = await waitForTask(orch, id, AbortSignal.timeout(60_000));
 //     await worker.stop();
 //     await orch.close();
-import { userInfo } from 'node:os';
 import { type Bus, type BusOptions, openBus } from './bus/index.ts';
+import { defaultActor } from './config/actor.ts';
 import * as tasks from './tasks/index.ts';
 import { type Handler, handlerRunner, Worker, type WorkerOptions } from './worker/index.ts';
 
@@ -83,18 +83,4 @@ export async function runWorker(orch: Orch, options: RunWorkerOptions): Promise<
   const worker = new Worker(orch, { ...options, runner });
   await worker.start();
   return worker;
-}
-
-/** Who acts when nobody is named: the user of this process, as one subject token. */
-export function defaultActor(): string {
-  try {
-    return (
-      userInfo()
-        .username.replace(/[^A-Za-z0-9_-]+/g, '-')
-        .replace(/^[^A-Za-z0-9]+/, '')
-        .slice(0, 64) || 'user'
-    );
-  } catch {
-    return 'user';
-  }
 }

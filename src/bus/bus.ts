@@ -2,24 +2,22 @@
 // restricted credentials may not do is asked for here and so can be replaced here.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
-import { Objm } from '@nats-io/obj';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import {
   CONTENT_TYPE,
   encode,
   encodingOf,
-  JOURNAL_AGE_DAYS,
   laneConsumer,
   MSGPACK,
   OrchError,
   type Priority,
-  RESULTS_BUCKET,
   type ResultReference,
   TASKS,
 } from '../protocol/index.ts';
 import { connectToServer, REQUEST_TIMEOUT_MS, type ServerOptions } from './connect.ts';
 import { Delivery } from './delivery.ts';
 import { toOrchError } from './errors.ts';
+import { getObject, putObject } from './objects.ts';
 import {
   ensureLane,
   inspectStreams,
@@ -34,15 +32,11 @@ import { type RangeOptions, Reader, type Stored } from './reader.ts';
 import { type TailOptions, tail } from './tail.ts';
 import { type WriteOptions, type WriteOutcome, Writer } from './writer.ts';
 
-/** As long as the journal, which refers to them. */
-const RESULTS_AGE_DAYS = JOURNAL_AGE_DAYS;
 /** A server that is away does not hold up the exit. */
 const CLOSE_FLUSH_MS = 1_000;
 
-export interface BusOptions extends ServerOptions, ProvisionOptions {
-  /** How long a write of a daemon may wait for a server that is away, in milliseconds; default `timeoutMs`. */
-  writeTimeoutMs?: number;
-}
+/** Where the server is, who is calling, and what a stream is like where it must be created. */
+export type BusOptions = ServerOptions & ProvisionOptions;
 
 export interface ServerFacts {
   name: string;
@@ -86,7 +80,7 @@ export class Bus {
     this.#reader = new Reader(nc, { inboxPrefix: options.inboxPrefix, timeoutMs: this.timeoutMs });
     this.#writer = new Writer(nc, {
       inboxPrefix: options.inboxPrefix,
-      timeoutMs: options.writeTimeoutMs ?? this.timeoutMs,
+      timeoutMs: this.timeoutMs,
     });
     void this.#watchConnection();
   }
@@ -257,27 +251,12 @@ export class Bus {
   // -- large results
 
   /** Stores bytes under a name and returns the reference to them. */
-  async putObject(name: string, bytes: Uint8Array): Promise<ResultReference> {
-    try {
-      const store = await new Objm(this.#manager.jetstream()).create(RESULTS_BUCKET, {
-        description: 'orch: results over 64 KiB',
-        ttl: RESULTS_AGE_DAYS * 86_400 * 1_000_000_000,
-        replicas: this.#options.replicas ?? 1,
-      });
-      const info = await store.putBlob({ name }, bytes);
-      return { bucket: RESULTS_BUCKET, name, bytes: info.size, digest: info.digest };
-    } catch (error) {
-      throw toOrchError(error, `cannot store result ${name}`);
-    }
+  putObject(name: string, bytes: Uint8Array): Promise<ResultReference> {
+    return putObject(this.#manager.jetstream(), name, bytes, this.#options.replicas ?? 1);
   }
 
-  async getObject(reference: ResultReference): Promise<Uint8Array | undefined> {
-    try {
-      const store = await new Objm(this.#manager.jetstream()).open(reference.bucket);
-      return (await store.getBlob(reference.name)) ?? undefined;
-    } catch (error) {
-      throw toOrchError(error, `cannot read result ${reference.name}`);
-    }
+  getObject(reference: ResultReference): Promise<Uint8Array | undefined> {
+    return getObject(this.#manager.jetstream(), reference);
   }
 
   // -- the server itself

@@ -7,5 +7,5 @@ export { Delivery } from './delivery.ts';
 export type { LaneInfo, ProvisionOptions, StreamReport } from './provision.ts';
 export type { LanePull, PullEnd, PullHandler } from './pull.ts';
 export type { Stored } from './reader.ts';
-export { freePort, type ServerProcess, type ServerProcessOptions, startServer } from './server.ts';
+export { freePort, isAlive, type ServerProcess, type ServerProcessOptions, startServer } from './server.ts';
 export type { WriteOptions, WriteOutcome } from './writer.ts';

@@ -136,7 +136,8 @@ async function lockFolder(dataDir: string): Promise<() => Promise<void>> {
   throw new OrchError('usage', `data folder ${dataDir} is being locked by somebody else`);
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process with this id runs, whoever's it is. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,7 +1,6 @@
 // How a command reaches NATS: the flags, and a bus that is closed whatever happens.
-import { userInfo } from 'node:os';
 import { type Bus, type BusOptions, openBus } from '../bus/index.ts';
-import { env, resolveServer, type ServerFlags } from '../config/index.ts';
+import { defaultActor, env, resolveServer, type ServerFlags } from '../config/index.ts';
 import { parseId } from '../protocol/index.ts';
 
 const serverArgs = {
@@ -58,12 +57,7 @@ export async function withBus<T>(
 export function actorOf(flags: { as?: string | undefined }): string {
   const named = flags.as ?? env('ORCH_ACTOR');
   if (named !== undefined) return parseId(named, 'actor');
-  return (
-    userInfo()
-      .username.replace(/[^A-Za-z0-9_-]+/g, '-')
-      .replace(/^[^A-Za-z0-9]+/, '')
-      .slice(0, 64) || 'user'
-  );
+  return defaultActor();
 }
 
 /** A signal that aborts at Ctrl-C, for commands that follow something. */

@@ -1,5 +1,6 @@
 // The flags that describe a task, and the task that they describe.
 import {
+  ATTEMPTS_MAX,
   CAPABILITIES_PER_LANE_MAX,
   OrchError,
   type Priority,
@@ -8,6 +9,7 @@ import {
   parseId,
   parsePriority,
   quoted,
+  TASK_TIMEOUT_MS_MAX,
 } from '../protocol/index.ts';
 import type { TaskSpec } from '../tasks/index.ts';
 
@@ -57,13 +59,15 @@ export function specFromFlags(flags: TaskFlags, input: unknown): TaskSpec {
   if (flags.repo !== undefined) spec.repo = flags.repo;
   if (flags.labels !== undefined) spec.labels = parseLabels(flags.labels);
   if (flags.timeout !== undefined)
-    spec.timeoutMs = parseDuration(flags.timeout, '--timeout', { minMs: 1, maxMs: 7 * 86_400_000 });
+    spec.timeoutMs = parseDuration(flags.timeout, '--timeout', { minMs: 1, maxMs: TASK_TIMEOUT_MS_MAX });
   if (flags['stall-timeout'] !== undefined)
-    spec.stallTimeoutMs = parseDuration(flags['stall-timeout'], '--stall-timeout', { maxMs: 7 * 86_400_000 });
+    spec.stallTimeoutMs = parseDuration(flags['stall-timeout'], '--stall-timeout', {
+      maxMs: TASK_TIMEOUT_MS_MAX,
+    });
   if (flags['max-attempts'] !== undefined)
-    spec.maxAttempts = parseWhole(flags['max-attempts'], '--max-attempts', 1, 100);
+    spec.maxAttempts = parseWhole(flags['max-attempts'], '--max-attempts', 1, ATTEMPTS_MAX);
   if (flags.backoff !== undefined)
-    spec.backoff = { baseMs: parseDuration(flags.backoff, '--backoff', { maxMs: 7 * 86_400_000 }) };
+    spec.backoff = { baseMs: parseDuration(flags.backoff, '--backoff', { maxMs: TASK_TIMEOUT_MS_MAX }) };
   if (flags.delay !== undefined) {
     spec.notBefore = new Date(
       Date.now() + parseDuration(flags.delay, '--delay', { maxMs: 30 * 86_400_000 }),

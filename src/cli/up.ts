@@ -13,7 +13,7 @@ import {
   startServer,
 } from '../bus/index.ts';
 import { env, paths } from '../config/index.ts';
-import { OrchError, parseDuration, quoted } from '../protocol/index.ts';
+import { LEASE_MS_MAX, LEASE_MS_MIN, OrchError, parseDuration, quoted } from '../protocol/index.ts';
 import { command } from './command.ts';
 import { drain, openLog, stopSignals } from './daemon.ts';
 import { colors, printLine } from './print.ts';
@@ -72,7 +72,7 @@ export const up = command({
     const leaseMs =
       args.lease === undefined
         ? undefined
-        : parseDuration(args.lease, '--lease', { minMs: 1_000, maxMs: 3_600_000 });
+        : parseDuration(args.lease, '--lease', { minMs: LEASE_MS_MIN, maxMs: LEASE_MS_MAX });
     const dataDir = args.data ?? join(paths().data, 'nats');
     const sync = parseSync(args.sync);
     const log = await openLog(args['log-level']);

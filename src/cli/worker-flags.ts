@@ -2,7 +2,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Bus } from '../bus/index.ts';
+import { type Bus, isAlive } from '../bus/index.ts';
 import { environment, paths } from '../config/index.ts';
 import {
   messageOf,
@@ -124,15 +124,6 @@ async function removeLeftovers(root: string): Promise<void> {
   for (const pid of await readdir(root)) {
     if (/^\d+$/.test(pid) && !isAlive(Number(pid)))
       await rm(join(root, pid), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -4,7 +4,14 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { BusOptions } from '../bus/index.ts';
-import { messageOf, OrchError, parseAs, parseDuration } from '../protocol/index.ts';
+import {
+  LEASE_MS_MAX,
+  LEASE_MS_MIN,
+  messageOf,
+  OrchError,
+  parseAs,
+  parseDuration,
+} from '../protocol/index.ts';
 import { env } from './env.ts';
 
 /** The flags of every command that talks to NATS. */
@@ -83,7 +90,7 @@ function provisioning(): Pick<BusOptions, 'leaseMs' | 'replicas'> {
       'leaseMs',
       lease === undefined
         ? undefined
-        : parseDuration(lease, 'ORCH_LEASE', { minMs: 1_000, maxMs: 3_600_000 }),
+        : parseDuration(lease, 'ORCH_LEASE', { minMs: LEASE_MS_MIN, maxMs: LEASE_MS_MAX }),
     ),
     ...pick('replicas', replicas === undefined ? undefined : Number(replicas)),
   };

@@ -70,6 +70,16 @@ export function isId(text: string): boolean {
   return text.length <= ID_LENGTH_MAX && ID.test(text);
 }
 
+/** An id made of a name that is not orch's to choose, such as a host's or a user's. */
+export function idFrom(name: string, lengthMax = ID_LENGTH_MAX): string {
+  return (
+    name
+      .replace(/[^A-Za-z0-9_-]+/g, '-')
+      .replace(/^[^A-Za-z0-9]+/, '')
+      .slice(0, lengthMax) || 'x'
+  );
+}
+
 /** Checks a priority. Throws `usage` with the nearest one. */
 export function parsePriority(text: string): Priority {
   if (isPriority(text)) return text;

@@ -1,7 +1,7 @@
 // The streams and buckets of orch as data, with the reason for each setting that is not a default. The bus turns
 // them into server configuration; `orch doctor` compares what it finds with them.
 import type { Priority } from './names.ts';
-import { laneConsumer, laneFilter } from './subjects.ts';
+import { boardSubject, laneConsumer, laneFilter } from './subjects.ts';
 
 export const TASKS = 'ORCH_TASKS';
 export const JOURNAL = 'ORCH_JOURNAL';
@@ -117,8 +117,8 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
         {
           name: JOURNAL,
           subject_transforms: [
-            { src: 'journal.task.*.*.*', dest: '$KV.orch-board.{{wildcard(1)}}' },
-            { src: 'journal.task.*.queued.*.*', dest: '$KV.orch-board.{{wildcard(1)}}' },
+            { src: 'journal.task.*.*.*', dest: boardSubject('{{wildcard(1)}}') },
+            { src: 'journal.task.*.queued.*.*', dest: boardSubject('{{wildcard(1)}}') },
           ],
         },
       ],

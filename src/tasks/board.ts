@@ -4,6 +4,7 @@
 import type { Bus, Stored } from '../bus/index.ts';
 import {
   BOARD,
+  boardSubject,
   JOURNAL,
   OrchError,
   type Priority,
@@ -51,7 +52,7 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
 async function readBoard(bus: Bus, tasks: Map<string, TaskLine>): Promise<number> {
   let end = 0;
   try {
-    for await (const stored of bus.range(BOARD, { filter: '$KV.orch-board.>' })) {
+    for await (const stored of bus.range(BOARD, { filter: boardSubject('*') })) {
       end = Math.max(end, journalSequence(stored));
       keep(tasks, stored);
     }

@@ -9,6 +9,7 @@ import type { Bus, Delivery } from '../bus/index.ts';
 import {
   cancelledEvents,
   holdsSubject,
+  idFrom,
   messageOf,
   OrchError,
   parseCapabilities,
@@ -219,10 +220,4 @@ function endAttempt(attempt: Attempt, watch: AttemptWatch, outcome: RunOutcome):
 
 const failedToRun = (error: unknown): RunOutcome => ({ kind: 'failed', error: messageOf(error) });
 
-function defaultNode(): string {
-  const host = hostname()
-    .replace(/[^A-Za-z0-9_-]+/g, '-')
-    .replace(/^[^A-Za-z0-9]+/, '')
-    .slice(0, 40);
-  return `${host || 'node'}-${process.pid}`;
-}
+const defaultNode = (): string => `${idFrom(hostname(), 40)}-${process.pid}`;
