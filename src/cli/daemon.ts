@@ -16,6 +16,7 @@ export async function openLog(level: string | undefined): Promise<Logger> {
     destination = pretty({
       destination: 2,
       sync: true,
+      singleLine: true,
       ignore: 'pid,hostname,traceparent',
       translateTime: 'HH:MM:ss.l',
     });

@@ -250,8 +250,8 @@ async function progressBar(file: string): Promise<{ bar?: { stop(): void }; onBy
     stats => stats.size,
     () => 0,
   );
-  const { SingleBar } = await import('cli-progress');
-  const bar = new SingleBar({
+  const { default: progress } = await import('cli-progress');
+  const bar = new progress.SingleBar({
     format: 'publishing {bar} {percentage}%',
     stream: process.stderr,
     clearOnComplete: true,

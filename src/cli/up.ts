@@ -154,7 +154,7 @@ function printWelcome(binary: ServerBinary, port: number, token: string | undefi
   const flag = port === 4222 ? '' : ` -s nats://127.0.0.1:${port}`;
   const line = (title: string, text: string) => printLine(`  ${colors.dim(title.padEnd(16))} ${text}`);
   printLine(colors.bold(`orch is up: nats-server ${binary.version} on port ${port}, data in ${dataDir}`));
-  line('publish', `orch publish-task${flag} --wait 'echo hello from $(hostname)'`);
+  line('publish', `orch publish-task${flag} --wait hostname`);
   line('watch', `orch events${flag}`);
   if (token === undefined) {
     line('second machine', `ssh -fNL 4222:127.0.0.1:${port} ${hostname()} && orch worker --caps rust`);

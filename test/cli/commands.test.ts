@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { freePort } from '../../src/bus/index.ts';
 import { TestNats } from '../support/nats.ts';
@@ -186,6 +187,41 @@ describe('a task from the command line', () => {
       /0 tasks published, 1 existed already/,
     );
     expect((await json('tasks', '--lane', 'bulk')).length).toBe(500);
+  });
+});
+
+describe('on a terminal', () => {
+  // `script` gives the command a terminal of its own; it is part of every Debian.
+  const onTerminal = async (words: string) => {
+    const env = { ...process.env, NATS_URL: nats.url, TERM: 'xterm', NO_COLOR: '', CI: '' };
+    const command = `stty cols 80; ${process.execPath} ${resolve('dist/main.js')} ${words}`;
+    const child = spawn('script', ['-qec', command, '/dev/null'], { env });
+    let shown = '';
+    child.stdout.setEncoding('utf8').on('data', text => {
+      shown += text;
+    });
+    const code = await new Promise(settle => child.once('close', settle));
+    return { code, shown };
+  };
+
+  test('a file is published with a bar', async () => {
+    const file = join(orch.home, 'bar.ndjson');
+    writeFileSync(
+      file,
+      Array.from({ length: 2_000 }, (_, i) => JSON.stringify({ id: `bar-${i}`, capabilities: ['bar'] })).join(
+        '\n',
+      ),
+    );
+    const { code, shown } = await onTerminal(`publish-task --from ${file}`);
+    expect([code, shown]).toEqual([0, expect.stringMatching(/publishing .*\d+%[\s\S]*2000 tasks published/)]);
+  });
+
+  test('a list is coloured and no wider than the screen', async () => {
+    await orch.run(['publish-task', '--id', 'wide', '--caps', 'wide', '--description', 'x'.repeat(300), 'x']);
+    const { shown } = await onTerminal('tasks --lane wide');
+    expect(shown).toContain('\u001b[36mqueued');
+    for (const line of stripVTControlCharacters(shown).split(/\r?\n/))
+      expect(line.length).toBeLessThanOrEqual(80);
   });
 });
 
