@@ -87,9 +87,11 @@ export async function startServer(options: ServerProcessOptions): Promise<Server
     const exited = new Promise<void>(resolve => {
       child.once('exit', () => resolve()).once('error', () => resolve());
     }).then(unlock);
-    await ready(child, exited, host, port, log);
+    // An address that means all of them is reached on loopback.
+    const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+    await ready(child, exited, reachable, port, log);
     return {
-      url: `nats://${host}:${port}`,
+      url: `nats://${reachable}:${port}`,
       port,
       pid: child.pid ?? 0,
       exited,
@@ -188,7 +190,7 @@ async function ready(
   void exited.then(() => {
     gone = true;
   });
-  while (!(await accepts(host === '0.0.0.0' ? '127.0.0.1' : host, port))) {
+  while (!(await accepts(host, port))) {
     if (gone || Date.now() > deadline) {
       child.kill('SIGKILL');
       const tail = (await lastLine(`${log}.stderr`)) || (await lastLine(log));

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import {
   type BusOptions,
   compareVersions,
+  DEFAULT_SERVER,
   findServer,
   openBus,
   SAFE_SERVER_VERSION,
@@ -86,13 +87,13 @@ export const up = command({
     try {
       const connection: BusOptions = {
         name: 'orch-up',
-        servers: [server.url.replace(host, isLocal ? host : '127.0.0.1')],
+        servers: [server.url],
         patient: true,
       };
       const bus = await openBus({ ...connection, ...auth, ...(leaseMs === undefined ? {} : { leaseMs }) });
       closing.unshift(() => bus.close());
       const worker = await startWorker(bus, settings, log);
-      printWelcome(binary, server.port, token, dataDir);
+      printWelcome(binary, server.url, token, dataDir);
       const ended = await Promise.race([signals.first, server.exited]);
       await drain(worker, ended === 'signal' ? settings.drainTimeoutMs : 0, signals);
       if (ended !== 'signal') {
@@ -150,16 +151,19 @@ async function tokenIn(dataDir: string): Promise<string> {
   return token;
 }
 
-function printWelcome(binary: ServerBinary, port: number, token: string | undefined, dataDir: string): void {
-  const flag = port === 4222 ? '' : ` -s nats://127.0.0.1:${port}`;
+function printWelcome(binary: ServerBinary, url: string, token: string | undefined, dataDir: string): void {
+  const { port } = new URL(url);
+  const flag = url === DEFAULT_SERVER ? '' : ` -s ${url}`;
   const line = (title: string, text: string) => printLine(`  ${colors.dim(title.padEnd(16))} ${text}`);
   printLine(colors.bold(`orch is up: nats-server ${binary.version} on port ${port}, data in ${dataDir}`));
+  if (token !== undefined) line('first', `export NATS_TOKEN=${token}`);
   line('publish', `orch publish-task${flag} --wait hostname`);
   line('watch', `orch events${flag}`);
-  if (token === undefined) {
-    line('second machine', `ssh -fNL 4222:127.0.0.1:${port} ${hostname()} && orch worker --caps rust`);
-    line('', '(or start with --listen 0.0.0.0 to be reached without ssh)');
-  } else
-    line('second machine', `NATS_TOKEN=${token} orch worker -s nats://${hostname()}:${port} --caps rust`);
   line('stop', 'Ctrl-C drains and stops; twice stops now');
+  if (token !== undefined) {
+    line('second machine', `NATS_TOKEN=${token} orch worker -s nats://${hostname()}:${port} --caps rust`);
+    return;
+  }
+  line('', 'to be reached without ssh, start with --listen 0.0.0.0');
+  line('second machine', `ssh -fNL 4222:127.0.0.1:${port} ${hostname()} && orch worker --caps rust`);
 }

@@ -136,7 +136,31 @@ describe('orch up', () => {
     );
   });
 
-  test('beyond loopback it takes a token, and refuses a server with known vulnerabilities unless told to', async () => {
+  test('beyond its usual address it takes a token, which the printed lines carry', async () => {
+    orch = new Orch();
+    const port = await freePort();
+    // Loopback all the same, but not the address that needs no credentials.
+    const words = [
+      'up',
+      '--listen',
+      '127.0.0.2',
+      '--port',
+      String(port),
+      '--allow-old-server',
+      '--sync',
+      '1s',
+    ];
+    const up = orch.start(words);
+    await until('it to be up', () => up.stdout.includes('second machine'));
+    const token = /second machine +NATS_TOKEN=(\S+) orch worker -s nats:/.exec(up.stdout)?.[1] ?? '';
+    const server = ['-s', `nats://127.0.0.2:${port}`];
+    expect((await orch.run(['lanes', ...server])).code).toBe(9);
+    expect((await orch.run(['lanes', ...server], { env: { NATS_TOKEN: token } })).code).toBe(0);
+    up.kill('SIGTERM');
+    expect((await up.finished).code).toBe(0);
+  });
+
+  test('beyond loopback it refuses a server with known vulnerabilities unless told to', async () => {
     orch = new Orch();
     const old = join(orch.home, 'nats-server');
     writeFileSync(old, '#!/bin/sh\necho "nats-server: v2.14.0"\n');
