@@ -233,7 +233,7 @@ export class Bus {
         onDelivery: delivery => deliveries.push(delivery),
         onEnd: end => {
           // The end comes from within the pull.
-          queueMicrotask(() => pull.close());
+          queueMicrotask(() => void pull.close());
           if (end === 'lost' && deliveries.length === 0)
             reject(new OrchError('unavailable', `lane ${consumer} does not answer`));
           else resolve(deliveries);

@@ -1,5 +1,6 @@
 // The worker's end of one lane: at most one pull request is open at a time, and it is always let run out.
 // A pull that is cancelled while a message is under way would lose that message until its lease ends.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import { PRIORITY_GROUP, TASKS } from '../protocol/index.ts';
 import { Delivery } from './delivery.ts';
@@ -8,6 +9,8 @@ import { Delivery } from './delivery.ts';
 export const PULL_EXPIRES_MS = 30_000;
 const HEARTBEAT_MS = 5_000;
 const NO_WAIT_TIMEOUT_MS = 2_000;
+/** A server that is away has nothing on its way. */
+const DRAIN_MS = 1_000;
 
 /** `empty`: nothing waits in the lane. `expired`: it ran out. `lost`: no consumer, no leader or no connection. */
 export type PullEnd = 'filled' | 'empty' | 'expired' | 'lost';
@@ -69,10 +72,12 @@ export class LanePull {
     if (this.#open) this.#end('lost');
   }
 
-  close(): void {
+  /** Ends the lane; what is on its way already is still delivered, to be given back, before this returns. */
+  async close(): Promise<void> {
     clearTimeout(this.#open?.silence);
     this.#open = undefined;
-    this.#subscription.unsubscribe();
+    const drained = this.#subscription.drain().catch(() => {});
+    await Promise.race([drained, sleep(DRAIN_MS, undefined, { ref: false })]);
   }
 
   #receive(msg: Msg): void {

@@ -74,9 +74,10 @@ export class Dispatcher {
     for (const undo of this.#undo.splice(0)) undo();
   }
 
-  close(): void {
+  /** Returns when nothing more can be delivered. */
+  async close(): Promise<void> {
     this.pause();
-    for (const lane of this.#lanes.values()) lane.pull.close();
+    await Promise.all([...this.#lanes.values()].map(lane => lane.pull.close()));
     this.#lanes.clear();
   }
 

@@ -110,7 +110,7 @@ export class Worker {
     const timer = setTimeout(() => this.#hurry(), drainTimeoutMs);
     while (this.#attempts.size > 0) await Promise.all(this.#attempts);
     clearTimeout(timer);
-    this.#dispatcher.close();
+    await this.#dispatcher.close();
     for (const undo of this.#undo.splice(0)) undo();
     this.#logger.info({}, 'stopped');
   }

@@ -10,7 +10,7 @@ export function nextDelivery(bus: Bus, lane = 'any', priority: Priority = 'mediu
     const pull: LanePull = bus.pull(laneConsumer(priority, lane), {
       onDelivery: delivery => {
         resolve(delivery);
-        queueMicrotask(() => pull.close());
+        queueMicrotask(() => void pull.close());
       },
       onEnd: end => end !== 'filled' && reject(new Error(`the pull ended: ${end}`)),
     });

@@ -254,26 +254,45 @@ describe('ending', () => {
 });
 
 describe('stopping', () => {
+  // So long that a task which waits for a lease to run out does not end within the test.
+  const LONG_LEASE_MS = 600_000;
+
   test('a drain lets attempts finish, takes no new work, and gives back the rest at once', async () => {
-    const cap = unique('cap');
+    await using own = await TestNats.start({ leaseMs: LONG_LEASE_MS });
+    const client = await own.bus();
     const { handler, waiting } = gate();
-    await using draining = await worker([cap], handler, 2);
-    const [a, b, c] = await Promise.all(
-      [1, 2, 3].map(() => publishTask(bus, { capabilities: [cap], maxAttempts: 1 })),
-    );
+    const draining = await runWorker(await own.bus(), { concurrency: 2, handler });
+    const published = await Promise.all([1, 2, 3].map(() => publishTask(client, { maxAttempts: 1 })));
     await until('two to run', () => waiting.length === 2);
     const stopped = draining.stop(400);
     waiting[0]?.open();
     await stopped;
-    const states = await Promise.all([a, b, c].map(async task => (await getTask(bus, task?.id ?? '')).state));
-    expect(states.filter(state => state === 'done').length).toBe(1);
-    expect(states.filter(state => state === 'queued').length).toBe(2);
-    const before = performance.now();
-    await using _ = await worker([cap], () => 'second', 3);
-    await Promise.all([a, b, c].map(task => ended(task?.id ?? '')));
-    // At once means: without waiting for a lease to run out.
-    expect(performance.now() - before).toBeLessThan(TEST_LEASE_MS);
+    const states = await Promise.all(published.map(async ({ id }) => (await getTask(client, id)).state));
+    expect(states.sort()).toEqual(['done', 'queued', 'queued']);
+    const second = await runWorker(await own.bus(), { concurrency: 3, handler: () => 'second' });
+    await Promise.all(published.map(({ id }) => waitForTask(client, id, AbortSignal.timeout(30_000))));
     expect(waiting.length).toBe(2);
+    await second.stop();
+  });
+
+  test('workers that come and go under load leave no task waiting for a lease', async () => {
+    await using own = await TestNats.start({ leaseMs: LONG_LEASE_MS });
+    const client = await own.bus();
+    const ids: string[] = [];
+    let isOver = false;
+    const publishing = (async () => {
+      while (!isOver) ids.push((await publishTask(client, {})).id);
+    })();
+    for (let i = 0; i < 25; i++) {
+      const coming = await runWorker(await own.bus(), { concurrency: 4, handler: () => undefined });
+      await until('it to work', async () => ids.length > (i + 1) * 8);
+      await coming.stop();
+    }
+    isOver = true;
+    await publishing;
+    const last = await runWorker(await own.bus(), { concurrency: 20, handler: () => undefined });
+    await Promise.all(ids.map(id => waitForTask(client, id, AbortSignal.timeout(30_000))));
+    await last.stop();
   });
 
   test('a second stop does not wait for the drain', async () => {
