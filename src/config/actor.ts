@@ -2,8 +2,16 @@
 import { userInfo } from 'node:os';
 import { idFrom } from '../protocol/index.ts';
 
+let known: string | undefined;
+
 /** The user of this process as one subject token. */
 export function defaultActor(): string {
+  // The system is asked once: a publisher asks for each task.
+  known ??= userToken();
+  return known;
+}
+
+function userToken(): string {
   try {
     return idFrom(userInfo().username);
   } catch {

@@ -1,6 +1,5 @@
 // The journal of tasks: the last word about each, and the one way to add to it. Every entry is a compare-and-set
 // against the entry that its writer has seen, so a writer that is behind learns it instead of overwriting.
-import { randomBytes } from 'node:crypto';
 import type { Bus, Stored } from '../bus/index.ts';
 import {
   decidedFilter,
@@ -17,6 +16,7 @@ import {
   type TaskRecord,
 } from '../protocol/index.ts';
 import { apply, type Change } from './lifecycle.ts';
+import { randomHex } from './random.ts';
 
 /** An entry with where it stands. */
 export interface JournalLine extends JournalEntry {
@@ -30,7 +30,7 @@ export type Appended =
   | { kind: 'written'; seq: number; record: TaskRecord }
   | { kind: 'conflict'; last: JournalLine | undefined };
 
-export const newNonce = (): string => randomBytes(9).toString('base64url');
+export const newNonce = (): string => randomHex().slice(0, 20);
 
 /** The last entry that decides about a task; without one, its `queued` entry; without that, undefined. */
 export async function lastEntry(

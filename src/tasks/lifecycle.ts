@@ -44,17 +44,18 @@ export const TRANSITIONS: Record<Change['type'], { from: readonly TaskState[]; t
   cancelled: { from: ['queued', 'retrying', ...ACTIVE], to: 'cancelled' },
 };
 
+const OUTCOME = ['endedAt', 'reason', 'error', 'exitCode', 'question', 'notBefore'] as const;
+
 /** The next record, or undefined when the change is not allowed in the record's state. `at` is an ISO time. */
 export function apply(record: TaskRecord, change: Change, at: string): TaskRecord | undefined {
   const { from, to } = TRANSITIONS[change.type];
   if (!from.includes(record.state)) return undefined;
   const next: TaskRecord = { ...record, state: to, updatedAt: at };
   // What was said of the state before is said no more.
-  for (const key of ['endedAt', 'reason', 'error', 'exitCode', 'question', 'notBefore'] as const)
-    delete next[key];
+  for (const key of OUTCOME) if (key in next) delete next[key];
   switch (change.type) {
     case 'claimed': {
-      delete next.startedAt;
+      if ('startedAt' in next) delete next.startedAt;
       const { node, queueSeq, leaseMs } = change;
       return Object.assign(next, { node, queueSeq, leaseMs, claimedAt: at, attempt: record.attempt + 1 });
     }
@@ -136,7 +137,9 @@ export function backoffMs(backoff: Backoff, failures: number, random: number): n
   return Math.round(full / 2 + (full / 2) * random);
 }
 
-const RECORD_ONLY = Object.keys(TaskRecord.shape).filter(key => !(key in TaskMessage.shape));
+const RECORD_ONLY: ReadonlySet<string> = new Set(
+  Object.keys(TaskRecord.shape).filter(key => !(key in TaskMessage.shape)),
+);
 
 /** The record of a task that nobody has claimed yet, from its message and where that lies. */
 export function queuedRecord(
@@ -144,22 +147,25 @@ export function queuedRecord(
   message: TaskMessage,
   createdAt: string,
 ): TaskRecord {
-  // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work.
-  const { input: _input, createdAt: _createdAt, ...terms } = message;
+  const record: TaskRecord = {
+    ...message,
+    // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work.
+    input: undefined,
+    createdAt,
+  } as Partial<TaskRecord> as TaskRecord;
   // Fields that orch does not know are kept; one that is called as a field of the record would pass for it.
-  for (const key of RECORD_ONLY) delete terms[key];
-  return {
-    ...terms,
+  // (A delete, even of nothing, makes an object slow for all that comes after.)
+  for (const key in message) if (RECORD_ONLY.has(key)) delete record[key];
+  return Object.assign(record, {
     id: address.taskId,
-    state: 'queued',
+    state: 'queued' as const,
     priority: address.priority,
     lane: address.lane,
-    createdAt,
     updatedAt: createdAt,
     attempt: 0,
     forgiven: 0,
     released: 0,
-  };
+  });
 }
 
 /** What a delivery of a task's message means, given the last entry about the task. */

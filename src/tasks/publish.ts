@@ -1,7 +1,6 @@
 // Publishing a task: its queue message and its `queued` entry are written side by side, and it is published when both
 // are acknowledged. The queue decides whether the task is new. The journal entry goes out first, so that on one server
 // no claim can come before it; where one does (another leader), the claim stands and the entry is not needed.
-import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { Bus } from '../bus/index.ts';
 import {
@@ -24,6 +23,7 @@ import {
 import { unclaimedRecord } from './cancel.ts';
 import { appendQueued, lastEntry, newNonce } from './journal.ts';
 import { queuedRecord } from './lifecycle.ts';
+import { randomHex } from './random.ts';
 import { childSpan } from './trace.ts';
 
 /** A task to publish. All but what is to be done has a default. */
@@ -56,7 +56,7 @@ type Addressed = z.infer<typeof Addressed>;
 const NONCE_HEADER = 'Orch-Nonce';
 
 /** A new id: sorts by time, and two machines do not meet. */
-export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomBytes(5).toString('hex')}`;
+export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomHex().slice(0, 10)}`;
 
 /**
  * Publishes a task. Throws `usage` for a field that is not allowed, `too_large` over 512 KiB, and `unavailable` when
