@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import { nkeys } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { freePort } from '../../src/bus/index.ts';
 import { TestNats } from '../support/nats.ts';
@@ -344,6 +345,34 @@ describe('finding the server', () => {
     expect((await orch.run(['lanes', '--context', 'away', '-s', nats.url], { env })).code).toBe(0);
     writeFileSync(join(orch.home, 'config', 'nats', 'context.txt'), 'here\n');
     expect((await orch.run(['lanes'], { env })).code).toBe(0);
+  });
+
+  test('one that wants credentials gets them by flag, variable or context', async () => {
+    const user = nkeys.createUser();
+    const config = `authorization { users: [ {user: "u", password: "p"}, {nkey: ${user.getPublicKey()}} ] }`;
+    await using guarded = await TestNats.start({ provision: false, extraConfig: config });
+    const seed = join(orch.home, 'seed.nk');
+    writeFileSync(seed, user.getSeed());
+    const folder = join(orch.home, 'config', 'nats', 'context');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(
+      join(folder, 'guarded.json'),
+      JSON.stringify({ url: guarded.url, user: 'u', password: 'p' }),
+    );
+    const server = ['-s', guarded.url];
+    const publish = ['publish-task', 'x'];
+    expect((await orch.run([...publish, ...server, '--user', 'u', '--password', 'p'])).code).toBe(0);
+    expect(
+      (await orch.run([...publish, ...server], { env: { NATS_USER: 'u', NATS_PASSWORD: 'p' } })).code,
+    ).toBe(0);
+    expect((await orch.run([...publish, ...server, '--nkey', seed])).code).toBe(0);
+    expect((await orch.run([...publish, '--context', 'guarded'], { env: { NATS_URL: '' } })).code).toBe(0);
+    const refused = await orch.run([...publish, ...server, '--user', 'u', '--password', 'wrong']);
+    expect([refused.code, refused.stderr]).toEqual([
+      9,
+      expect.stringMatching(/the server refused the credentials/),
+    ]);
+    expect(refused.stderr).not.toContain('wrong');
   });
 
   test('one that is away is said so within the time limit, with exit code 3', async () => {

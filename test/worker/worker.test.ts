@@ -1,7 +1,8 @@
+import { connect, headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
 import { publishTask, runWorker, TryLater, type Worker } from '../../src/index.ts';
-import { anyTaskSubject, BOARD, holdsSubject, TASKS, taskSubject } from '../../src/protocol/index.ts';
+import { anyTaskSubject, BOARD, decode, holdsSubject, TASKS, taskSubject } from '../../src/protocol/index.ts';
 import {
   cancelTask,
   getTask,
@@ -250,6 +251,28 @@ describe('ending', () => {
     }
     expect(kept).toBeGreaterThan(1_000);
     expect(kept + dropped).toBe(100_000);
+  });
+});
+
+describe('being asked', () => {
+  test('a worker says whether it is at work on a task, in the encoding of the question', async () => {
+    const cap = unique('cap');
+    const { handler, waiting } = gate();
+    await using busy = await worker([cap], handler);
+    const { id } = await publishTask(bus, { capabilities: [cap] });
+    await until('it to run', () => waiting.length === 1);
+    const client = await connect({ servers: nats.url });
+    const plain = await client.request(holdsSubject(busy.node, id));
+    expect(plain.json()).toEqual({ holds: true });
+    const asked = headers();
+    asked.set('Content-Type', 'application/msgpack');
+    const packed = await client.request(holdsSubject(busy.node, 'another'), new Uint8Array(), {
+      timeout: 1_000,
+      headers: asked,
+    });
+    expect(packed.headers?.get('Content-Type')).toBe('application/msgpack');
+    expect(decode(packed.data, 'msgpack')).toEqual({ holds: false });
+    await client.close();
   });
 });
 
