@@ -1,7 +1,7 @@
 // Where the leases of claims by hand are kept between one command and the next: a file each, for this user alone.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { paths } from '../config/index.ts';
 import { OrchError, parseAs } from '../protocol/index.ts';
 import type { Ticket } from '../tasks/index.ts';

@@ -1,6 +1,6 @@
 // The task as data: the message that is queued, the record that the journal carries, the output that it prints.
 // Unknown fields are kept wherever orch reads and writes a value again, so that a newer client loses nothing.
-import { z } from 'zod';
+import * as z from 'zod';
 import { PRIORITIES } from './names.ts';
 
 export const TASK_BYTES_MAX = 512 * 1024;

@@ -147,20 +147,19 @@ export function queuedRecord(
   message: TaskMessage,
   createdAt: string,
 ): TaskRecord {
-  const record: TaskRecord = {
-    ...message,
-    // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work.
-    input: undefined,
-    createdAt,
-  } as Partial<TaskRecord> as TaskRecord;
-  // Fields that orch does not know are kept; one that is called as a field of the record would pass for it.
-  // (A delete, even of nothing, makes an object slow for all that comes after.)
-  for (const key in message) if (RECORD_ONLY.has(key)) delete record[key];
+  // Field by field: a spread with something left out, or a delete, makes an object slow for all that comes after.
+  const record = {} as TaskRecord;
+  for (const key in message) {
+    // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work. Fields that
+    // orch does not know are kept; one that is called as a field of the record would pass for it.
+    if (key !== 'input' && !RECORD_ONLY.has(key)) record[key] = message[key];
+  }
   return Object.assign(record, {
     id: address.taskId,
     state: 'queued' as const,
     priority: address.priority,
     lane: address.lane,
+    createdAt,
     updatedAt: createdAt,
     attempt: 0,
     forgiven: 0,

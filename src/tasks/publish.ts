@@ -1,7 +1,7 @@
 // Publishing a task: its queue message and its `queued` entry are written side by side, and it is published when both
 // are acknowledged. The queue decides whether the task is new. The journal entry goes out first, so that on one server
 // no claim can come before it; where one does (another leader), the claim stands and the entry is not needed.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Bus } from '../bus/index.ts';
 import {
   anyTaskSubject,
