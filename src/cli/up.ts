@@ -109,7 +109,7 @@ export const up = command({
 
 function parseSync(text: string | undefined): string {
   if (text === undefined || text === 'always') return 'always';
-  return `${Math.max(1, Math.round(parseDuration(text, '--sync', { minMs: 1, maxMs: 600_000 })))}ms`;
+  return `${parseDuration(text, '--sync', { minMs: 1, maxMs: 600_000 })}ms`;
 }
 
 async function locateServer(flag: string | undefined): Promise<ServerBinary> {

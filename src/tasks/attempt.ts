@@ -11,7 +11,7 @@ import {
 } from '../protocol/index.ts';
 import { keepDeadLetter } from './dead.ts';
 import { append, fenceOf, lastEntry, newNonce } from './journal.ts';
-import { afterFailure, afterRelease, type Change, type Failure } from './lifecycle.ts';
+import { afterFailure, afterRelease, type Change, type Failure, waitMs } from './lifecycle.ts';
 
 /** How long a write about an attempt waits for a server that is away. The fence decides whether it still counts. */
 const PATIENCE_MS = 3_600_000;
@@ -102,9 +102,7 @@ export class Attempt {
   /** The attempt failed: another one after a backoff, or the end as a dead letter. */
   async fail(failure: Failure): Promise<Written> {
     const change = afterFailure(this.record, failure, new Date(), Math.random());
-    return change.type === 'failed'
-      ? this.#dieOf(failure)
-      : this.#giveBack(change, Date.parse(change.notBefore) - Date.now());
+    return change.type === 'failed' ? this.#dieOf(failure) : this.#giveBack(change);
   }
 
   /** Gives the task back unharmed: at once, or after a pause when it asked for a later try. */
@@ -116,15 +114,12 @@ export class Attempt {
   }): Promise<Written> {
     const change = afterRelease(this.record, release, new Date(), Math.random());
     if (change.type === 'failed') return this.#dieOf(change);
-    return this.#giveBack(
-      change,
-      change.notBefore === undefined ? 0 : Date.parse(change.notBefore) - Date.now(),
-    );
+    return this.#giveBack(change);
   }
 
-  async #giveBack(change: Change, delayMs: number): Promise<Written> {
+  async #giveBack(change: Change & { type: 'retrying' | 'released' }): Promise<Written> {
     const written = await this.#write(change);
-    if (written === 'written') this.#delivery.nak(Math.max(0, delayMs));
+    if (written === 'written') this.#delivery.nak(waitMs(change, new Date()));
     return written;
   }
 

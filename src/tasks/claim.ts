@@ -14,7 +14,7 @@ import {
 import { Attempt } from './attempt.ts';
 import { keepDeadLetter } from './dead.ts';
 import { append, fenceOf, type JournalLine, lastEntry } from './journal.ts';
-import { afterFailure, attemptsUsed, decideClaim, queuedRecord } from './lifecycle.ts';
+import { attemptsUsed, decideClaim, queuedRecord, waitMs } from './lifecycle.ts';
 import { readMessage } from './message.ts';
 
 /** How long the holder of a task may take to say that it is at work on it. */
@@ -41,7 +41,7 @@ export async function claim(bus: Bus, delivery: Delivery, claimant: Claimant): P
   if (read.kind === 'invalid') return refuse(bus, delivery, claimant, read);
   const { address, message } = read;
   const fresh = queuedRecord(address, message, message.createdAt ?? delivery.storedAt.toISOString());
-  if (delivery.deliveryCount > 1 || waitMs(fresh) > 0) {
+  if (delivery.deliveryCount > 1 || waitMs(fresh, new Date()) > 0) {
     // A replica that lags could show an end that a retry has undone since, and the message would be dropped.
     const last = await lastEntry(bus, fresh.id, 'leader');
     return decide(bus, delivery, claimant, message, fresh, last);
@@ -106,9 +106,10 @@ async function bury(
   fence: number,
 ): Promise<ClaimOutcome> {
   const error = `${record.node ?? 'the worker'} fell silent in attempt ${record.attempt}`;
-  const change = afterFailure(record, { reason: 'lease-lost', error }, new Date(), 0);
   await keepDeadLetter(bus, record.id, delivery.queueSeq);
-  const appended = await append(bus, record, change, actor, { fence });
+  const appended = await append(bus, record, { type: 'failed', reason: 'lease-lost', error }, actor, {
+    fence,
+  });
   if (appended.kind === 'conflict') return { kind: 'taken', by: appended.last?.actor, at: appended.last?.at };
   delivery.ack();
   return { kind: 'gone', why: 'failed' };
@@ -150,13 +151,10 @@ async function refuse(
   const last = await lastEntry(bus, address.taskId, 'leader');
   const fresh = queuedRecord(address, TaskMessage.parse({}), delivery.storedAt.toISOString());
   const record = last?.task ?? fresh;
-  if (record.state === 'queued' || record.state === 'retrying') {
+  if (record.state === 'queued') {
     await keepDeadLetter(bus, record.id, delivery.queueSeq);
     await append(bus, record, { type: 'failed', reason: 'invalid', error }, actor, { fence: fenceOf(last) });
   }
   delivery.ack();
   return { kind: 'gone', why: 'invalid' };
 }
-
-const waitMs = (record: TaskRecord): number =>
-  record.notBefore === undefined ? 0 : Date.parse(record.notBefore) - Date.now();

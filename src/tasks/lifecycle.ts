@@ -176,10 +176,14 @@ export type ClaimDecision =
   | { kind: 'drop' }
   | { kind: 'wait'; delayMs: number };
 
+/** How long it is until a task may start, in milliseconds; not above 0 when it may. */
+export const waitMs = ({ notBefore }: { notBefore?: string | undefined }, now: Date): number =>
+  notBefore === undefined ? 0 : Date.parse(notBefore) - now.getTime();
+
 /** Decides about a delivery from the record as it stands; `queueSeq` is the sequence of the delivered message. */
 export function decideClaim(record: TaskRecord, queueSeq: number, now: Date): ClaimDecision {
   if (isFinal(record.state)) return { kind: 'drop' };
   if (isActive(record.state)) return { kind: record.queueSeq === queueSeq ? 'take-over' : 'drop' };
-  const delayMs = record.notBefore === undefined ? 0 : Date.parse(record.notBefore) - now.getTime();
+  const delayMs = waitMs(record, now);
   return delayMs > 0 ? { kind: 'wait', delayMs } : { kind: 'claim' };
 }

@@ -229,6 +229,16 @@ describe('messages that strange clients send', () => {
     expect((await nextAttempt(bus, 'w1', lane)).input).toBe('good');
   });
 
+  test('garbage under the id of a task in backoff goes, and the task goes on', async () => {
+    const { capabilities, lane } = ownLane();
+    const other = ownLane();
+    await publishTask(bus, { id: 'strange-9', capabilities, backoff: { baseMs: 20 } }, 'alice');
+    await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'x' });
+    await send(other.lane, 'strange-9', Buffer.from('garbage'));
+    expect((await claim(bus, await nextDelivery(bus, other.lane), claimant('w1'))).kind).toBe('gone');
+    expect(await (await nextAttempt(bus, 'w1', lane)).done(1)).toBe('written');
+  });
+
   test('a trace header that is not one is left out', async () => {
     const { lane } = ownLane();
     await send(lane, 'strange-3', encode({}), { traceparent: '00-zz-1-01' });
