@@ -48,15 +48,25 @@ async function finalEntries(bus: Bus): Promise<Map<string, TaskState[]>> {
   return finals;
 }
 
+/** Waits until all of them are final; where that fails, says which are not and what became of them. */
 async function allEnded(bus: Bus, ids: readonly string[], timeoutMs: number): Promise<void> {
   const wanted = new Set(ids);
-  await until(
-    'all tasks to end',
-    async () =>
-      (await listTasks(bus).catch(() => [])).filter(task => wanted.has(task.id) && isFinal(task.state))
-        .length === ids.length,
-    timeoutMs,
-  );
+  let open: unknown = 'nothing was listed';
+  const check = async () => {
+    const tasks = (await listTasks(bus)).filter(task => wanted.has(task.id));
+    const left = tasks.filter(task => !isFinal(task.state));
+    open = { listed: tasks.length, of: ids.length, left: left.slice(0, 3) };
+    return tasks.length === ids.length && left.length === 0;
+  };
+  const tried = () =>
+    check().catch((error: unknown) => {
+      open = String(error);
+      return false;
+    });
+  await until('all tasks to end', tried, timeoutMs).catch(async (error: Error) => {
+    const lanes = await bus.lanes().catch(() => 'unknown');
+    throw new Error(`${error.message}; open: ${JSON.stringify(open)}; lanes: ${JSON.stringify(lanes)}`);
+  });
 }
 
 const isAlive = (pid: number): boolean => {
