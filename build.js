@@ -5,7 +5,12 @@ import { build } from 'esbuild';
 
 const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 // Loaded seldom, and large: left to node_modules.
-const external = ['pacote', 'pino', 'pino-pretty'].filter(name => name in dependencies);
+const external = ['libsql', 'pacote', 'pino', 'pino-pretty'].filter(name => name in dependencies);
+// Ink's door to the developer tools of React, which are not shipped.
+const withoutDevtools = {
+  name: 'without-devtools',
+  setup: ({ onLoad }) => onLoad({ filter: /[\\/]ink[\\/]build[\\/]devtools\.js$/ }, () => ({ contents: '' })),
+};
 
 rmSync('dist', { recursive: true, force: true });
 await build({
@@ -19,7 +24,10 @@ await build({
   sourcemap: true,
   external,
   minifySyntax: true,
-  define: { __ORCH_VERSION__: JSON.stringify(version) },
+  jsx: 'automatic',
+  // React has a build for development too, which would come along.
+  define: { __ORCH_VERSION__: JSON.stringify(version), 'process.env.NODE_ENV': '"production"' },
+  plugins: [withoutDevtools],
   // The NATS client is CommonJS and requires node's own modules.
   banner: {
     js: "import { createRequire as orchRequire } from 'node:module';const require = orchRequire(import.meta.url);",

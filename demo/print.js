@@ -4,6 +4,7 @@ import colors from 'picocolors';
 
 /** @typedef {Awaited<ReturnType<typeof import('orch').taskHistory>>[number]} JournalLine */
 /** @typedef {Pick<JournalLine, 'type' | 'at' | 'actor' | 'task'>} Entry an event, or a line of the journal */
+/** @typedef {{ type: string, at: string, actor: string, node: { id: string, capabilities: string[] }, reason?: string }} NodeEvent */
 
 /** Events after which a task is over. */
 export const FINAL = ['done', 'failed', 'cancelled'];
@@ -19,6 +20,11 @@ const COLORS = {
   done: colors.green,
   failed: colors.red,
   cancelled: colors.magenta,
+  unservable: colors.yellow,
+  online: colors.green,
+  draining: colors.yellow,
+  offline: colors.gray,
+  lost: colors.red,
 };
 
 /** @param {string} title */
@@ -38,9 +44,19 @@ export function printError(error) {
 
 /** @param {Entry} entry */
 export function printEvent({ type, at, actor, task }) {
-  const seconds = `${((Date.parse(at) - STARTED) / 1_000).toFixed(2)}s`.padStart(7);
   const attempt = task.attempt > 0 ? `${task.id} #${task.attempt}` : task.id;
-  const line = `${column(attempt, 17)} ${column(actor, 9)} ${text(detail(type, task))}`;
+  printMoment(type, at, `${column(attempt, 17)} ${column(actor, 9)} ${text(detail(type, task))}`);
+}
+
+/** @param {NodeEvent} event */
+export function printNodeEvent({ type, at, actor, node, reason }) {
+  const about = reason ?? node.capabilities.join(', ');
+  printMoment(type, at, `${column(`node ${node.id}`, 17)} ${column(actor, 9)} ${about}`);
+}
+
+/** @param {string} type @param {string} at @param {string} line */
+function printMoment(type, at, line) {
+  const seconds = `${((Date.parse(at) - STARTED) / 1_000).toFixed(2)}s`.padStart(7);
   const paint = COLORS[type] ?? String;
   process.stdout.write(
     `${colors.dim(seconds)}  ${paint(column(type, 9))} ${cut(line, WIDTH - 19).trimEnd()}\n`,

@@ -14,15 +14,21 @@ import { fileURLToPath } from 'node:url';
 import { connect, followOutput, getTask, listTasks, taskHistory } from 'orch';
 import { check, checkCancelled, checkTasks, expectedResults, verdict } from './checks.js';
 import { Fleet } from './fleet.js';
-import { FINAL, printError, printEvent, printLine, printTable, printTitle } from './print.js';
+import { FINAL, printError, printEvent, printLine, printNodeEvent, printTable, printTitle } from './print.js';
 
 /** @typedef {import('./print.js').Entry} Entry */
+/** @typedef {import('./print.js').NodeEvent} NodeEvent */
 
 const DEADLINE_MS = 90_000;
+/** Long: what brings a killed worker's task back is that it is missed, not that its lease runs out. */
+const LEASE = '1m';
 /** Short, so that a killed worker is soon missed; the default is 15 s. */
-const LEASE = '3s';
+const EXPIRY = '2s';
 const WORKERS = { server: ['demo-server'], 'worker-a': ['count', 'shell'], 'worker-b': ['search', 'shell'] };
-const WORKER_FLAGS = ['--concurrency', '2', '--drain-timeout', '1s', '--grace', '1s'];
+const WORKER_FLAGS = [
+  ...['--concurrency', '2', '--drain-timeout', '1s', '--grace', '1s'],
+  ...['--heartbeat', '500ms', '--expiry', EXPIRY],
+];
 /** The task that needs a capability nobody has. */
 const UNSERVED = 'on-freebsd';
 /** The task whose worker is killed, and the lines that it has printed by then: half of them. */
@@ -43,6 +49,8 @@ const halted = new Promise((_, reject) => {
 halted.catch(() => {});
 const fleet = new Fleet({ repo: REPO, folder: FOLDER, onLost: error => halt.abort(error) });
 let waitingFor = 'nothing yet';
+/** @type {NodeEvent[]} */
+const nodeEvents = [];
 
 async function story() {
   printTitle('A server and two workers, each with capabilities of its own');
@@ -67,7 +75,7 @@ async function story() {
   await until(`${LONG} to be half-way`, firstLines(orch, LONG, LONG_LINES));
   const { node: victim = '' } = await until(`the record of ${LONG}`, getTask(orch, LONG));
   await until(`the death of ${victim}`, fleet.kill(victim));
-  printLine(`SIGKILL for ${victim}; its lease of ${LEASE} runs out, then the task is free again`);
+  printLine(`SIGKILL for ${victim}; silent for ${EXPIRY} it is lost, and its task is free again`);
   await until(`the end of ${LONG}`, ended(LONG));
 
   printTitle('In the end');
@@ -76,6 +84,9 @@ async function story() {
   const histories = new Map();
   for (const { id } of tasks) histories.set(id, await until('a history', taskHistory(orch, id)));
   printTable(tasks, histories);
+
+  printTitle('What the cluster says of itself');
+  printLine(await until('nodes', fleet.run('nodes', '-s', url)));
 
   printTitle('Is it so?');
   checkTasks(histories, {
@@ -89,6 +100,8 @@ async function story() {
   await until('cancel', fleet.run('cancel', UNSERVED, '--reason', 'nobody can', '-s', url));
   await until(`the end of ${UNSERVED}`, ended(UNSERVED));
   checkCancelled(await until('a history', taskHistory(orch, UNSERVED)));
+  const lost = nodeEvents.filter(({ type }) => type === 'lost').map(({ node }) => node.id);
+  check('the killed worker is lost, said once, and nobody else is', lost, [victim]);
 
   await orch.close();
   const exits = await until('the processes to drain and stop', fleet.stop());
@@ -128,8 +141,13 @@ function followEvents(url) {
   // From the beginning, so that none is missed while the command connects.
   const { child } = fleet.start('events', 'events', '--since', '1h', '--json', '-s', url);
   createInterface({ input: child.stdout }).on('line', line => {
-    /** @type {Entry} */
+    /** @type {Entry | NodeEvent} */
     const entry = JSON.parse(line);
+    if ('node' in entry) {
+      nodeEvents.push(entry);
+      printNodeEvent(entry);
+    }
+    if (!('task' in entry)) return;
     printEvent(entry);
     if (!FINAL.includes(entry.type)) return;
     final.add(entry.task.id);

@@ -8,12 +8,18 @@
 //     await worker.stop();
 //     await orch.close();
 import { type Bus, type BusOptions, openBus } from './bus/index.ts';
+import { type GatherOptions, recallFromAll } from './cluster/index.ts';
 import { defaultActor } from './config/actor.ts';
+import { type MemoryClient, memoryClient } from './memory/index.ts';
+import type { GatheredReply, RecallInput } from './protocol/index.ts';
 import * as tasks from './tasks/index.ts';
-import { type Handler, handlerRunner, Worker, type WorkerOptions } from './worker/index.ts';
+import { Daemon, type DaemonOptions, type Handler, handlerRunner } from './worker/index.ts';
 
+export type { GatherOptions } from './cluster/index.ts';
+export { type Embedder, type MemoryClient, openAiEmbedder } from './memory/index.ts';
 export {
   type ErrorCode,
+  type GatheredReply,
   OrchError,
   type Priority,
   type TaskRecord,
@@ -30,6 +36,7 @@ export {
   waitForTask,
 } from './tasks/index.ts';
 export {
+  type Daemon,
   type ExecOptions,
   execRunner,
   type Handler,
@@ -38,7 +45,6 @@ export {
   type RunnableTask,
   type Runner,
   TryLater,
-  Worker,
 } from './worker/index.ts';
 
 /** A connection to orch. `close()` ends it; it is also an async disposable. */
@@ -74,13 +80,37 @@ export function cancelTask(
 export const retryTask = (orch: Orch, taskId: string, actor = defaultActor()) =>
   tasks.retryTask(orch, taskId, actor);
 
-export type RunWorkerOptions = Omit<WorkerOptions, 'runner'> &
-  ({ handler: Handler } | { runner: WorkerOptions['runner'] });
+/**
+ * An agent's memory: its own (`agent` absent), or another's as far as that one's visibility allows. In a handler:
+ * `createMemory(orch, { as: context.agent })`. Throws `not_found` at each question while nobody owns the agent.
+ */
+export const createMemory = (orch: Orch, who: { as: string; agent?: string }): MemoryClient =>
+  memoryClient(orch, who);
 
-/** Starts a worker in this process; returns when it is ready. `stop()` drains it. Throws `usage` or `unavailable`. */
-export async function runWorker(orch: Orch, options: RunWorkerOptions): Promise<Worker> {
+/** Asks all memories that `as` may read; ends at the deadline (default 500 ms) with what came, and says what is missing. */
+export const recallAll = (
+  orch: Orch,
+  question: RecallInput,
+  options?: GatherOptions,
+): Promise<GatheredReply> => recallFromAll(orch, 'recall', question, options);
+
+/** The same for a search: all words, `"phrases"`, `prefixes*`, no `-excluded`. */
+export const searchAll = (
+  orch: Orch,
+  question: RecallInput,
+  options?: GatherOptions,
+): Promise<GatheredReply> => recallFromAll(orch, 'search', question, options);
+
+export type RunWorkerOptions = Omit<DaemonOptions, 'runner'> &
+  ({ handler: Handler } | { runner: DaemonOptions['runner'] });
+
+/**
+ * Starts a node in this process; returns when it is ready for tasks. `stop()` drains it and leaves.
+ * Throws `usage`, `conflict` when a live node has its id, or `unavailable`.
+ */
+export async function runWorker(orch: Orch, options: RunWorkerOptions): Promise<Daemon> {
   const runner = 'handler' in options ? handlerRunner(options.handler) : options.runner;
-  const worker = new Worker(orch, { ...options, runner });
-  await worker.start();
-  return worker;
+  const daemon = new Daemon(orch, { ...options, runner });
+  await daemon.start();
+  return daemon;
 }

@@ -45,6 +45,65 @@ const COMMANDS: Record<string, { summary: string; load(): Promise<AnyCommand> }>
     summary: 'watch what happens, or replay what happened',
     load: async () => (await import('./cli/events.ts')).events,
   },
+  status: {
+    summary: 'show the cluster and what is degraded',
+    load: async () => (await import('./cli/status.ts')).status,
+  },
+  top: { summary: 'watch the cluster full-screen', load: async () => (await import('./cli/top.ts')).top },
+  nodes: { summary: 'list nodes', load: async () => (await import('./cli/nodes.ts')).nodes },
+  node: { summary: 'show one node', load: async () => (await import('./cli/node.ts')).node },
+  agents: {
+    summary: 'list agents, their owners and what they do',
+    load: async () => (await import('./cli/agents.ts')).agents,
+  },
+  'register-agent': {
+    summary: 'register an agent that has no daemon',
+    load: async () => (await import('./cli/register-agent.ts')).registerAgentCommand,
+  },
+  state: {
+    summary: 'show one repository: who is at work, what waits',
+    load: async () => (await import('./cli/state.ts')).state,
+  },
+  recall: {
+    summary: 'ask a memory, or all, for what is relevant',
+    load: async () => (await import('./cli/recall.ts')).recall,
+  },
+  search: {
+    summary: 'search a memory, or all, by words',
+    load: async () => (await import('./cli/recall.ts')).search,
+  },
+  expand: {
+    summary: 'show what a record or an entity is linked to',
+    load: async () => (await import('./cli/expand.ts')).expandMemory,
+  },
+  remember: {
+    summary: "add to an agent's memory",
+    load: async () => (await import('./cli/remember.ts')).rememberInMemory,
+  },
+  forget: {
+    summary: "remove from an agent's memory",
+    load: async () => (await import('./cli/forget.ts')).forgetInMemory,
+  },
+  memory: {
+    summary: 'a memory: stats, export, import, backup',
+    load: async () => (await import('./cli/memory.ts')).memory,
+  },
+  session: {
+    summary: 'find where to talk to an agent',
+    load: async () => (await import('./cli/session.ts')).session,
+  },
+  drain: {
+    summary: 'tell a node to finish and take no more',
+    load: async () => (await import('./cli/drain.ts')).drainNode,
+  },
+  pause: {
+    summary: 'tell a node to take no more',
+    load: async () => (await import('./cli/drain.ts')).pauseNode,
+  },
+  resume: {
+    summary: 'tell a node to take tasks again',
+    load: async () => (await import('./cli/drain.ts')).resumeNode,
+  },
   doctor: {
     summary: 'check the server and the streams',
     load: async () => (await import('./cli/doctor.ts')).doctor,

@@ -10,16 +10,28 @@ import {
   laneConsumer,
   MSGPACK,
   OrchError,
+  PROTOCOL_METADATA,
   type Priority,
+  type ProtocolRange,
+  parseProtocol,
   type ResultReference,
   TASKS,
 } from '../protocol/index.ts';
-import { connectToServer, REQUEST_TIMEOUT_MS, type ServerOptions } from './connect.ts';
-import { Delivery } from './delivery.ts';
+import { type Asked, ask, type GatherOptions, gather } from './ask.ts';
+import { Bucket } from './bucket.ts';
+import {
+  connectToServer,
+  DEFAULT_SERVER,
+  REQUEST_TIMEOUT_MS,
+  type ServerOptions,
+  withoutCredentials,
+} from './connect.ts';
+import { Delivery, redeliver } from './delivery.ts';
 import { toOrchError } from './errors.ts';
 import { getObject, putObject } from './objects.ts';
 import {
   ensureLane,
+  findLane,
   inspectStreams,
   type LaneInfo,
   listLanes,
@@ -29,6 +41,7 @@ import {
 } from './provision.ts';
 import { LanePull, type PullHandler } from './pull.ts';
 import { type RangeOptions, Reader, type Stored } from './reader.ts';
+import { Service, type ServiceOptions } from './service.ts';
 import { type TailOptions, tail } from './tail.ts';
 import { type WriteOptions, type WriteOutcome, Writer } from './writer.ts';
 
@@ -69,6 +82,8 @@ export class Bus {
   readonly #writer: Writer;
   readonly #knownLanes = new Map<string, Promise<void>>();
   readonly #onReconnect = new Set<() => void>();
+  #isConnected = true;
+  #reconnects = 0;
   /** How long a request may take, in milliseconds. */
   readonly timeoutMs: number;
 
@@ -93,6 +108,10 @@ export class Bus {
 
   last(stream: string, filter: string, from?: 'replica' | 'leader'): Promise<Stored | undefined> {
     return this.#reader.last(stream, filter, from);
+  }
+
+  first(stream: string, filter: string): Promise<Stored | undefined> {
+    return this.#reader.first(stream, filter);
   }
 
   bySequence(stream: string, seq: number, from?: 'replica' | 'leader'): Promise<Stored | undefined> {
@@ -131,6 +150,13 @@ export class Bus {
     }
   }
 
+  // -- buckets
+
+  /** The KV bucket behind a stream, such as `KV_orch-nodes`. */
+  bucket(stream: string): Bucket {
+    return new Bucket(stream, this.#reader, this.#writer);
+  }
+
   // -- events
 
   /** Hears live messages on a subject. What the callback throws goes to `onError`, and the subscription lives on. */
@@ -160,12 +186,19 @@ export class Bus {
 
   // -- requests
 
-  /** Asks whoever serves a subject; undefined when nobody does, or not in time. */
-  async request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array | undefined> {
-    return this.#nc.request(subject, bytes, { timeout: timeoutMs }).then(
-      reply => reply.data,
-      () => undefined,
-    );
+  /** Asks whoever serves a subject. */
+  ask(subject: string, body: unknown, timeoutMs: number): Promise<Asked> {
+    return ask(this.#nc, subject, body, timeoutMs);
+  }
+
+  /** Asks all who serve a subject; returns at the deadline, or when the last expected one was heard. */
+  gather(subject: string, body: unknown, options: Omit<GatherOptions, 'inboxPrefix'>): Promise<void> {
+    return gather(this.#nc, subject, body, { ...options, inboxPrefix: this.#options.inboxPrefix });
+  }
+
+  /** Begins to be a micro service that answers requests. */
+  service(options: ServiceOptions): Promise<Service> {
+    return Service.start(this.#nc, options);
   }
 
   /** Answers requests on a subject, each in the encoding that it came in. */
@@ -181,6 +214,25 @@ export class Bus {
       },
     });
     return () => subscription.unsubscribe();
+  }
+
+  /** How many messages a stream holds. */
+  async messageCount(stream: string): Promise<number> {
+    try {
+      return (await this.#manager.streams.info(stream)).state.messages;
+    } catch (error) {
+      throw toOrchError(error, `cannot read stream ${stream}`);
+    }
+  }
+
+  /** The protocol that the cluster's streams are written in. */
+  async protocol(): Promise<ProtocolRange> {
+    try {
+      const { config } = await this.#manager.streams.info(TASKS);
+      return parseProtocol(config.metadata?.[PROTOCOL_METADATA]) ?? { min: 1, max: 1 };
+    } catch (error) {
+      throw toOrchError(error, `cannot read stream ${TASKS}`);
+    }
   }
 
   // -- lanes
@@ -208,11 +260,25 @@ export class Bus {
     await this.#manager.consumers.delete(TASKS, consumer);
   }
 
+  /** One lane; undefined where nobody has published to it yet. */
+  lane(priority: Priority, lane: string): Promise<LaneInfo | undefined> {
+    return findLane(this.#manager, priority, lane);
+  }
+
   async lanes(): Promise<LaneInfo[]> {
     try {
       return await listLanes(this.#manager);
     } catch (error) {
       throw toOrchError(error, 'cannot list the lanes');
+    }
+  }
+
+  /** Has deliveries of a lane that nobody acknowledges any more delivered again now, not when their leases run out. */
+  async redeliver(consumer: string, queueSeqs: readonly number[]): Promise<void> {
+    try {
+      await redeliver(this.#nc, this.#manager, consumer, queueSeqs);
+    } catch (error) {
+      throw toOrchError(error, `cannot have the tasks of lane ${consumer} delivered again`);
     }
   }
 
@@ -286,6 +352,22 @@ export class Bus {
     return inspectStreams(this.#manager);
   }
 
+  /** The servers that this was connected to, without credentials. */
+  get urls(): string[] {
+    const { servers } = this.#options;
+    return (servers?.length ? servers : [DEFAULT_SERVER]).map(withoutCredentials);
+  }
+
+  /** Whether a server is there at the moment. */
+  get isConnected(): boolean {
+    return this.#isConnected && !this.#nc.isClosed();
+  }
+
+  /** How often a lost server was found again, or another one. */
+  get reconnects(): number {
+    return this.#reconnects;
+  }
+
   get isClosed(): boolean {
     return this.#nc.isClosed();
   }
@@ -304,7 +386,11 @@ export class Bus {
 
   async #watchConnection(): Promise<void> {
     for await (const status of this.#nc.status()) {
-      if (status.type === 'reconnect') for (const callback of this.#onReconnect) callback();
+      if (status.type === 'disconnect') this.#isConnected = false;
+      if (status.type !== 'reconnect') continue;
+      this.#isConnected = true;
+      this.#reconnects++;
+      for (const callback of this.#onReconnect) callback();
     }
   }
 }

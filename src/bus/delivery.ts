@@ -1,7 +1,9 @@
 // One delivery of a queue message: the lease that comes with it, and the words to renew it or end it.
 // An acknowledgement is a hint to the queue and is never waited for: a lost one means a redelivery, which the journal
 // recognises. What decides is written to the journal first.
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import { TASKS } from '../protocol/index.ts';
 
 /** Longer delays are asked for again when they end: nanoseconds overflow at 292 years, and clocks are set. */
 const NAK_DELAY_MS_MAX = 86_400_000;
@@ -74,4 +76,19 @@ function parseAckSubject(subject: string) {
     storedAt: new Date(number(3) / 1_000_000),
     pending: number(4),
   };
+}
+
+/**
+ * Gives back messages of a lane in the name of somebody who is gone. The server takes an acknowledgement from whoever
+ * sends it, and of its subject it reads the stream sequence and a consumer sequence that was given out.
+ */
+export async function redeliver(
+  nc: NatsConnection,
+  manager: JetStreamManager,
+  consumer: string,
+  queueSeqs: readonly number[],
+): Promise<void> {
+  const { delivered } = await manager.consumers.info(TASKS, consumer);
+  for (const seq of queueSeqs)
+    nc.publish(`$JS.ACK.${TASKS}.${consumer}.1.${seq}.${delivered.consumer_seq}.0.0`, '-NAK');
 }

@@ -21,8 +21,10 @@ export const API_ERROR = {
   wrongLastSequence: 10071,
   /** A concurrent write of the same subject, on a replicated stream. */
   concurrentWrite: 10164,
-  maximumMessagesPerSubject: 10077,
+  /** With words: `maximum messages per subject exceeded`, or that the stream is full. */
+  storeFailed: 10077,
   streamNameInUse: 10058,
+  replicasWithoutCluster: 10074,
   consumerExistsWithOtherConfig: 10148,
   noMessageFound: 10037,
   messageTooLarge: 10054,

@@ -1,6 +1,7 @@
 // Makes the streams, buckets and lanes that orch needs, and says how those that exist differ from what it would make.
 // Whoever comes first provisions; doing it twice, or at the same time from many places, changes nothing.
 import {
+  type ClusterInfo,
   type ConsumerConfig,
   type ConsumerInfo,
   JetStreamApiError,
@@ -38,7 +39,13 @@ export async function provision(manager: JetStreamManager, options: ProvisionOpt
         num_replicas: options.replicas ?? 1,
       } as unknown as Partial<StreamConfig> & { name: string });
     } catch (error) {
-      if (apiErrorCode(error) !== API_ERROR.streamNameInUse)
+      const code = apiErrorCode(error);
+      if (code === API_ERROR.replicasWithoutCluster) {
+        throw new OrchError('usage', `${options.replicas} copies of a stream need a cluster of servers`, {
+          advice: 'leave --replicas and ORCH_REPLICAS out on a single server',
+        });
+      }
+      if (code !== API_ERROR.streamNameInUse)
         throw toOrchError(error, `cannot create stream ${settings.name}`);
     }
   }
@@ -81,6 +88,21 @@ function laneInfo(info: ConsumerInfo): LaneInfo | undefined {
   );
 }
 
+/** One lane; undefined where nobody has published to it yet. */
+export async function findLane(
+  manager: JetStreamManager,
+  priority: Priority,
+  lane: string,
+): Promise<LaneInfo | undefined> {
+  try {
+    return laneInfo(await manager.consumers.info(TASKS, laneConsumer(priority, lane)));
+  } catch (error) {
+    const failure = toOrchError(error, `cannot look up lane ${lane}`);
+    if (failure.code === 'not_found') return undefined;
+    throw failure;
+  }
+}
+
 /** Creates a lane's consumer if it is not there. Provisions first where even the queue is missing. */
 export async function ensureLane(
   manager: JetStreamManager,
@@ -117,34 +139,62 @@ export async function ensureLane(
   }
 }
 
+/** A peer that was not heard of for longer is away: they speak every second. */
+const PEER_SILENCE_NS = 5_000_000_000;
+
 export interface StreamReport {
   name: string;
   found: boolean;
   messages: number;
   bytes: number;
   replicas: number;
+  /** False while there is an election, or no majority. */
+  hasLeader: boolean;
+  /** The servers that have a copy; none where there is no cluster. */
+  peers: { name: string; isLeader: boolean; isUp: boolean; isCurrent: boolean }[];
   /** `max_age: 0, expected 2592000000000000` */
   differences: string[];
 }
 
-/** Compares each stream with what orch would create. */
-export async function inspectStreams(manager: JetStreamManager): Promise<StreamReport[]> {
-  const reports: StreamReport[] = [];
-  for (const settings of streamSettings()) {
-    const info = await manager.streams.info(settings.name).catch(error => {
-      if (error instanceof JetStreamApiError && error.code === API_ERROR.streamNotFound) return undefined;
-      throw toOrchError(error, `cannot read stream ${settings.name}`);
-    });
-    reports.push({
-      name: settings.name,
-      found: info !== undefined,
-      messages: info?.state.messages ?? 0,
-      bytes: info?.state.bytes ?? 0,
-      replicas: info?.config.num_replicas ?? 0,
-      differences: info ? differences(settings, info.config as unknown as Record<string, unknown>) : [],
-    });
-  }
-  return reports;
+/** Compares each stream with what orch would create. One that does not answer is there, and has no leader. */
+export function inspectStreams(manager: JetStreamManager): Promise<StreamReport[]> {
+  return Promise.all(streamSettings().map(settings => inspectStream(manager, settings)));
+}
+
+async function inspectStream(manager: JetStreamManager, settings: StreamSettings): Promise<StreamReport> {
+  let isLost = false;
+  const info = await manager.streams.info(settings.name).catch(error => {
+    if (error instanceof JetStreamApiError && error.code === API_ERROR.streamNotFound) return undefined;
+    const failure = toOrchError(error, `cannot read stream ${settings.name}`);
+    if (failure.code !== 'unavailable') throw failure;
+    isLost = true;
+    return undefined;
+  });
+  return {
+    name: settings.name,
+    found: isLost || info !== undefined,
+    messages: info?.state.messages ?? 0,
+    bytes: info?.state.bytes ?? 0,
+    replicas: info?.config.num_replicas ?? 0,
+    hasLeader: info !== undefined && (info.cluster === undefined || info.cluster.leader !== undefined),
+    peers: peersOf(info?.cluster),
+    differences: info ? differences(settings, info.config as unknown as Record<string, unknown>) : [],
+  };
+}
+
+function peersOf(cluster: ClusterInfo | undefined): StreamReport['peers'] {
+  if (!cluster?.name) return [];
+  const { leader, replicas = [] } = cluster;
+  return [
+    ...(leader ? [{ name: leader, isLeader: true, isUp: true, isCurrent: true }] : []),
+    ...replicas.map(({ name, offline, current, active }) => ({
+      name,
+      isLeader: false,
+      // The server calls a peer offline only after a long while.
+      isUp: !offline && (current || active < PEER_SILENCE_NS),
+      isCurrent: current,
+    })),
+  ];
 }
 
 function differences(expected: StreamSettings, found: Record<string, unknown>): string[] {

@@ -63,6 +63,11 @@ export class Reader {
       : this.#fromLeader(stream, { last_by_subj: filter });
   }
 
+  /** The oldest message on a subject or filter. */
+  first(stream: string, filter: string): Promise<Stored | undefined> {
+    return this.#direct(stream, { seq: 1, next_by_subj: filter });
+  }
+
   /** The message with a stream sequence, if it is still there. */
   bySequence(
     stream: string,
@@ -152,7 +157,6 @@ export class Reader {
         subscription.unsubscribe();
         settle();
       };
-      const silence = setTimeout(() => end(() => resolve('silence')), Math.min(RESEND_MS, this.#timeoutMs));
       const subscription = this.#nc.subscribe(inbox, {
         callback: (error, msg) => {
           silence.refresh();
@@ -170,6 +174,8 @@ export class Reader {
           }
         },
       });
+      // After the subscription: on a closed connection that one throws, and nothing may be left behind.
+      const silence = setTimeout(() => end(() => resolve('silence')), Math.min(RESEND_MS, this.#timeoutMs));
       this.#nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply: inbox });
     });
   }

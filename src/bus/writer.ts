@@ -140,7 +140,7 @@ export class Writer {
       this.#later(waiting, 'another write of it is under way');
     } else if (code === API_ERROR.wrongLastSequence) {
       this.#finish(token, w => w.resolve({ kind: 'conflict' }));
-    } else if (code === API_ERROR.maximumMessagesPerSubject) {
+    } else if (code === API_ERROR.storeFailed && ack.error?.description?.includes('per subject')) {
       this.#finish(token, w => w.resolve({ kind: 'exists' }));
     } else if (code === API_ERROR.messageTooLarge) {
       this.#finish(token, w =>

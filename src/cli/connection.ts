@@ -27,6 +27,16 @@ const timeoutArg = {
   description: 'how long the server may take to answer (default 5s)',
 } as const;
 
+/** For commands that may be the first to use a server. */
+export const provisionArgs = {
+  replicas: {
+    type: 'string',
+    valueHint: 'n',
+    description:
+      'copies of each stream that is created: 1, or 3 or 5 on a cluster (ORCH_REPLICAS; default 1)',
+  },
+} as const;
+
 /** Flags of every command that talks to NATS. */
 export const connectionArgs = { ...serverArgs, timeout: timeoutArg } as const;
 

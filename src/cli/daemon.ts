@@ -1,12 +1,13 @@
 // What the daemons share: logs, and the story of their end. The first SIGTERM or Ctrl-C drains, the second stops now.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type DestinationStream, pino } from 'pino';
 import { OrchError, quoted } from '../protocol/index.ts';
-import type { Logger, Worker } from '../worker/index.ts';
+import type { Daemon, HealthServer, Logger } from '../worker/index.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 
-/** JSON lines on stderr for programs, readable lines on a terminal. */
-export async function openLog(level: string | undefined): Promise<Logger> {
+/** JSON lines on stderr for programs, readable lines on a terminal; each names the node. */
+export async function openLog(level: string | undefined, node: string): Promise<Logger> {
   if (level !== undefined && !LEVELS.includes(level)) {
     throw new OrchError('usage', `--log-level ${quoted(level)} is not allowed: use ${LEVELS.join(', ')}`);
   }
@@ -17,12 +18,12 @@ export async function openLog(level: string | undefined): Promise<Logger> {
       destination: 2,
       sync: true,
       singleLine: true,
-      ignore: 'pid,hostname,traceparent',
+      ignore: 'pid,hostname,node,traceparent',
       translateTime: 'HH:MM:ss.l',
     });
   }
   const log: Logger = pino(
-    { level: level ?? 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    { level: level ?? 'info', base: { node }, timestamp: pino.stdTimeFunctions.isoTime },
     destination,
   );
   return log;
@@ -48,8 +49,28 @@ export function stopSignals(): StopSignals {
   return { first, second };
 }
 
-/** Stops a worker: drains it, and hurries at the second signal. */
-export async function drain(worker: Worker, drainTimeoutMs: number, signals: StopSignals): Promise<void> {
-  void signals.second.then(() => worker.stop(0));
-  await worker.stop(drainTimeoutMs);
+/** A start that a signal finds under way is let finish, and stopped in order, unless it takes longer. */
+const START_GRACE_MS = 3_000;
+
+/** Waits for a daemon to start; undefined when a signal, or the end of what it needs, comes in its way. */
+export async function startedUnless<T>(
+  starting: Promise<T>,
+  signals: StopSignals,
+  gone: Promise<unknown> = new Promise(() => {}),
+): Promise<T | undefined> {
+  const given = signals.first.then(() => sleep(START_GRACE_MS, undefined, { ref: false }));
+  // Given up, it fails where nobody waits.
+  starting.catch(() => {});
+  return Promise.race([starting, given, gone.then(() => undefined)]);
+}
+
+/** Stops a daemon: drains it, and hurries at the second signal. Its health is served to the end. */
+export async function drain(
+  { daemon, health }: { daemon: Daemon; health: HealthServer | undefined },
+  drainTimeoutMs: number,
+  signals: StopSignals,
+): Promise<void> {
+  void signals.second.then(() => daemon.stop(0));
+  await daemon.stop(drainTimeoutMs);
+  await health?.stop();
 }

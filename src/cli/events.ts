@@ -1,11 +1,13 @@
 // `orch events`: what happens, as the server republishes it; or what happened, from the journal.
 import {
-  decode,
+  AgentEntry,
   JOURNAL,
   JournalEntry,
+  NodeEntry,
   parseDuration,
   parseEntrySubject,
   parseId,
+  tryDecode,
 } from '../protocol/index.ts';
 import { command } from './command.ts';
 import { connectionArgs, interrupted, jsonArg, withBus } from './connection.ts';
@@ -72,28 +74,48 @@ function printEvent(bytes: Uint8Array, asJson: boolean): void {
     printLine(Buffer.from(bytes).toString('utf8').replaceAll('\n', ' '));
     return;
   }
-  let entry: JournalEntry;
-  try {
-    entry = JournalEntry.parse(decode(bytes));
-  } catch {
-    printLine(colors.dim(safe(Buffer.from(bytes).toString('utf8').slice(0, 200))));
-    return;
-  }
+  const value = tryDecode(bytes);
+  const task = JournalEntry.safeParse(value).data;
+  const node = NodeEntry.safeParse(value).data;
+  const agent = AgentEntry.safeParse(value).data;
+  if (task) printLine(taskLine(task));
+  else if (node) {
+    const why = node.reason ?? `${node.node.host} ${node.node.capabilities.join(',')}`;
+    printLine(eventLine(node, `node ${node.node.id}`, nodeTypeText(node), why));
+  } else if (agent) {
+    const { id, node: owner, incarnation, host } = agent.agent;
+    printLine(eventLine(agent, `agent ${id}`, agent.type, `owner ${owner ?? incarnation} on ${host}`));
+  } else printLine(colors.dim(safe(Buffer.from(bytes).toString('utf8').slice(0, 200))));
+}
+
+function taskLine(entry: JournalEntry): string {
   const { task } = entry;
   const why = task.error ?? task.question ?? task.reason ?? (entry.type === 'queued' ? task.description : '');
   const attempt = task.attempt > 0 ? `#${task.attempt}` : '';
-  printLine(
-    [
-      colors.dim(entry.at.slice(11, 23)),
-      `${task.id}${attempt}`,
-      stateOrType(entry),
-      colors.dim(`${task.lane} ${entry.actor}`),
-      safe(why ?? '').replace(/\s+/g, ' '),
-    ]
-      .filter(Boolean)
-      .join('  '),
-  );
+  return eventLine(entry, `${task.id}${attempt}`, stateOrType(entry), why ?? '', task.lane);
+}
+
+function eventLine(
+  { at, actor }: { at: string; actor: string },
+  who: string,
+  what: string,
+  why: string,
+  where = '',
+): string {
+  const by = colors.dim([where, actor].filter(Boolean).join(' '));
+  const text = safe(why).replace(/\s+/g, ' ');
+  return [colors.dim(at.slice(11, 23)), who, what, by, text].filter(Boolean).join('  ');
+}
+
+function nodeTypeText({ type, returned }: NodeEntry): string {
+  if (type === 'lost') return colors.red(type);
+  if (type === 'online') return colors.green(returned ? 'online again' : type);
+  return type === 'offline' ? colors.gray(type) : colors.yellow(type);
 }
 
 const stateOrType = ({ type, task }: JournalEntry): string =>
-  type === task.state ? stateText(task.state) : `${type} ${colors.dim('→')} ${stateText(task.state)}`;
+  type === 'unservable' || type === 'servable'
+    ? colors.yellow(type)
+    : type === task.state
+      ? stateText(task.state)
+      : `${type} ${colors.dim('→')} ${stateText(task.state)}`;

@@ -1,17 +1,15 @@
 // `orch logs <id>`: what a task printed, and with -f what it prints.
 import { isFinal, parseId } from '../protocol/index.ts';
-import { followOutput, followTask, getTask, type OutputLine, taskOutput } from '../tasks/index.ts';
+import { getTask, type OutputLine, outputToEnd, taskOutput, waitForTask } from '../tasks/index.ts';
 import { command } from './command.ts';
 import { connectionArgs, interrupted, jsonArg, withBus } from './connection.ts';
-import { colors, printJson, safe } from './print.ts';
+import { printChunk } from './output.ts';
+import { printJson } from './print.ts';
 import { parseWhole } from './task-flags.ts';
-
-/** After the final entry, the tail may still bring lines that were stored before it. */
-const LAST_LINES_MS = 150;
 
 export const logs = command({
   name: 'logs',
-  description: 'Print what a task printed; stderr goes to stderr.',
+  description: 'Print what a task printed; stderr and progress go to stderr.',
   args: {
     id: { type: 'positional', required: true, description: 'task id' },
     follow: { type: 'boolean', alias: 'f', description: 'go on until the task ends' },
@@ -39,20 +37,7 @@ export const logs = command({
         return;
       }
       const ctrlC = interrupted();
-      const stop = new AbortController();
-      ctrlC.addEventListener('abort', () => stop.abort());
-      const ended = (async () => {
-        for await (const _ of followTask(bus, id, ctrlC));
-        setTimeout(() => stop.abort(), LAST_LINES_MS);
-      })();
-      for await (const chunk of followOutput(bus, id, stop.signal)) print(chunk);
-      await ended;
+      for await (const chunk of outputToEnd(bus, id, waitForTask(bus, id, ctrlC), ctrlC)) print(chunk);
     });
   },
 });
-
-function printChunk(chunk: OutputLine): void {
-  const to = chunk.stream === 'stderr' ? process.stderr : process.stdout;
-  if (chunk.dropped > 0) process.stderr.write(colors.yellow(`... ${chunk.dropped} lines left out\n`));
-  for (const line of chunk.lines) to.write(`${safe(line)}\n`);
-}

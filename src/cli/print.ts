@@ -18,8 +18,13 @@ export function printJson(value: unknown): void {
   printLine(JSON.stringify(value, null, isTerminal() ? 2 : 0));
 }
 
-/** Columns as wide as their content, cut to the terminal's width; the header only when there are rows. */
+/** Columns as wide as their content, cut to the terminal's width. */
 export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+  for (const line of tableLines(header, rows)) printLine(line);
+}
+
+/** The same as lines. */
+export function tableLines(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = header.map((title, i) =>
     Math.max(title.length, ...rows.map(row => visible(row[i] ?? '').length)),
   );
@@ -29,8 +34,7 @@ export function printTable(header: readonly string[], rows: readonly (readonly s
         i === cells.length - 1 ? cell : cell + ' '.repeat((widths[i] ?? 0) - visible(cell).length),
       )
       .join('  ');
-  printLine(colors.bold(cutToWidth(line(header))));
-  for (const row of rows) printLine(cutToWidth(line(row)));
+  return [colors.bold(cutToWidth(line(header))), ...rows.map(row => cutToWidth(line(row)))];
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one.
@@ -75,6 +79,8 @@ export function age(iso: string | undefined, now = Date.now()): string {
   return `${Math.round(seconds / 86_400)}d`;
 }
 
-/** Text from a task or a stranger: control characters cannot move the reader's cursor. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed.
-export const safe = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '');
+const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Text from a task or a stranger: neither control characters nor marks of direction can move the reader's cursor. */
+export const safe = (text: string): string => text.replace(UNSAFE, '');

@@ -4,17 +4,27 @@ import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { Bus } from '../bus/index.ts';
-import { messageOf, OrchError, parseDuration, type TaskRecord } from '../protocol/index.ts';
+import { laneOf, messageOf, OrchError, parseDuration, type TaskRecord } from '../protocol/index.ts';
 import {
-  followOutput,
+  outputToEnd,
   type Published,
   publishTask as publish,
   type TaskSpec,
   waitForTask,
 } from '../tasks/index.ts';
 import { command } from './command.ts';
-import { actorArg, actorOf, interrupted, jsonArg, taskConnectionArgs, withBus } from './connection.ts';
+import {
+  actorArg,
+  actorOf,
+  interrupted,
+  jsonArg,
+  provisionArgs,
+  taskConnectionArgs,
+  withBus,
+} from './connection.ts';
+import { printChunk } from './output.ts';
 import { colors, printJson, printLine, safe, stateText } from './print.ts';
+import { readStdin } from './stdin.ts';
 import { specFromFlags, taskArgs } from './task-flags.ts';
 
 /** Tasks of a file that are on their way at once. */
@@ -37,6 +47,10 @@ export const publishTask = command({
       valueHint: 'file',
       description: 'publish each line of an NDJSON file (`-` = stdin); flags are its defaults',
     },
+    'require-worker': {
+      type: 'boolean',
+      description: 'publish only where a live node can run it now (else exit 6)',
+    },
     wait: { type: 'boolean', description: 'stream the output and exit with the outcome of the task' },
     'wait-timeout': {
       type: 'string',
@@ -45,6 +59,7 @@ export const publishTask = command({
     },
     ...jsonArg,
     ...actorArg,
+    ...provisionArgs,
     ...taskConnectionArgs,
   },
   examples: [
@@ -74,7 +89,9 @@ export const publishTask = command({
         ? undefined
         : parseDuration(args['wait-timeout'], '--wait-timeout', { minMs: 1 });
     await withBus(server, async bus => {
+      if (args['require-worker']) await requireWorker(bus, spec);
       const published = await publish(bus, spec, actor);
+      if (published.created && !args['require-worker']) await sayIfUnserved(bus, published.record);
       if (!args.wait) return printPublished(published, args.json === true);
       if (!args.json)
         process.stderr.write(
@@ -87,6 +104,26 @@ export const publishTask = command({
   },
 });
 
+// Loaded after the publish: a script that publishes waits for nothing but that.
+const loadServed = async () => (await import('../cluster/served.ts')).isLaneServed;
+
+async function requireWorker(bus: Bus, { capabilities = [], priority = 'medium' }: TaskSpec): Promise<void> {
+  const lane = laneOf(capabilities);
+  if (await (await loadServed())(bus, priority, lane)) return;
+  throw new OrchError('no_worker', `no known node can serve ${lane}; the task was not published`, {
+    advice: '`orch nodes` shows who is there',
+  });
+}
+
+// That it waits is no error; that nobody knows it would be. What cannot be found out is not said.
+async function sayIfUnserved(bus: Bus, { priority, lane, id }: TaskRecord): Promise<void> {
+  const isServed = await (await loadServed())(bus, priority, lane).catch(() => true);
+  if (!isServed)
+    process.stderr.write(
+      colors.yellow(`no known node can serve ${lane}: task ${id} waits until one comes\n`),
+    );
+}
+
 async function textInput(words: readonly string[]): Promise<string> {
   if (words.length > 0 && !(words.length === 1 && words[0] === '-')) return words.join(' ');
   if (process.stdin.isTTY) {
@@ -94,9 +131,7 @@ async function textInput(words: readonly string[]): Promise<string> {
       advice: "give it as an argument, on stdin, or with --input '<json>'",
     });
   }
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
+  return readStdin();
 }
 
 function parseInput(text: string): unknown {
@@ -135,25 +170,12 @@ async function follow(
       }),
     ),
   );
-  const output = new AbortController();
-  const printing = asJson ? Promise.resolve() : printOutput(bus, id, output.signal);
+  const ended = waitForTask(bus, id, stop.signal);
   try {
-    const record = await waitForTask(bus, id, stop.signal);
-    // The last lines were stored before the end was written; give the tail the time to bring them.
-    setTimeout(() => output.abort(), 150);
-    await printing;
-    return record;
+    if (!asJson) for await (const chunk of outputToEnd(bus, id, ended, stop.signal)) printChunk(chunk);
+    return await ended;
   } finally {
     clearTimeout(timer);
-    output.abort();
-  }
-}
-
-async function printOutput(bus: Bus, id: string, signal: AbortSignal): Promise<void> {
-  for await (const chunk of followOutput(bus, id, signal)) {
-    const to = chunk.stream === 'stdout' ? process.stdout : process.stderr;
-    if (chunk.dropped > 0) process.stderr.write(colors.yellow(`... ${chunk.dropped} lines left out\n`));
-    for (const line of chunk.lines) to.write(`${safe(line)}\n`);
   }
 }
 

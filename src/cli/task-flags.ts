@@ -89,7 +89,8 @@ export function parseWhole(text: string, field: string, min: number, max: number
   return value;
 }
 
-function parseLabels(text: string): Record<string, string> {
+/** Reads `k=v,k=v`. Throws `usage`. */
+export function parseLabels(text: string): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const pair of text.split(',').filter(Boolean)) {
     const [key, ...value] = pair.split('=');

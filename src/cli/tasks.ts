@@ -11,7 +11,7 @@ import {
 import { listTasks, type TaskFilter } from '../tasks/index.ts';
 import { command } from './command.ts';
 import { connectionArgs, jsonArg, withBus } from './connection.ts';
-import { age, printJson, printLine, printTable, safe, stateText } from './print.ts';
+import { age, colors, printJson, printLine, printTable, safe, stateText } from './print.ts';
 import { parseWhole } from './task-flags.ts';
 
 export const tasks = command({
@@ -62,7 +62,9 @@ export const tasks = command({
       ['TASK', 'STATE', 'PRIORITY', 'LANE', 'TRY', 'NODE', 'AGE', 'DESCRIPTION'],
       shown.map(task => [
         task.id,
-        stateText(task.state),
+        task.unservableSince === undefined
+          ? stateText(task.state)
+          : `${stateText(task.state)} ${colors.yellow('unserved')}`,
         task.priority,
         task.lane,
         task.attempt === undefined

@@ -13,13 +13,13 @@ import {
   type ServerBinary,
   startServer,
 } from '../bus/index.ts';
-import { env, paths } from '../config/index.ts';
+import { env, paths, withConfigFile } from '../config/index.ts';
 import { LEASE_MS_MAX, LEASE_MS_MIN, OrchError, parseDuration, quoted } from '../protocol/index.ts';
 import { command } from './command.ts';
-import { drain, openLog, stopSignals } from './daemon.ts';
+import { drain, openLog, startedUnless, stopSignals } from './daemon.ts';
 import { colors, printLine } from './print.ts';
 import { parseWhole } from './task-flags.ts';
-import { parseWorkerFlags, startWorker, workerArgs } from './worker-flags.ts';
+import { configArg, parseWorkerFlags, startDaemon, workerArgs } from './worker-flags.ts';
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
@@ -29,6 +29,7 @@ export const up = command({
     'Run a NATS server with JetStream and a worker on this machine, until Ctrl-C drains and stops both.',
   args: {
     ...workerArgs,
+    ...configArg,
     port: {
       type: 'string',
       valueHint: 'n',
@@ -66,7 +67,8 @@ export const up = command({
   },
   examples: ['orch up', 'orch up --caps rust,linux --concurrency 4', 'orch up --listen 0.0.0.0 --sync 1s'],
   async run(args) {
-    const settings = parseWorkerFlags(args);
+    const flags = withConfigFile(args, args.config, workerArgs);
+    const settings = parseWorkerFlags(flags);
     const host = args.listen ?? '127.0.0.1';
     const isLocal = LOOPBACK.includes(host);
     const port = args.port === undefined ? 4222 : parseWhole(args.port, '--port', 0, 65_535);
@@ -76,7 +78,7 @@ export const up = command({
         : parseDuration(args.lease, '--lease', { minMs: LEASE_MS_MIN, maxMs: LEASE_MS_MAX });
     const dataDir = args.data ?? join(paths().data, 'nats');
     const sync = parseSync(args.sync);
-    const log = await openLog(args['log-level']);
+    const log = await openLog(flags['log-level'], settings.node);
     const binary = await locateServer(args['nats-server']);
     if (!isLocal && !args['allow-old-server']) refuseOld(binary, host);
     const signals = stopSignals();
@@ -92,10 +94,16 @@ export const up = command({
       };
       const bus = await openBus({ ...connection, ...auth, ...(leaseMs === undefined ? {} : { leaseMs }) });
       closing.unshift(() => bus.close());
-      const worker = await startWorker(bus, settings, log);
+      const running = await startedUnless(startDaemon(bus, settings, log), signals, server.exited);
+      if (!running) {
+        throw new OrchError('unavailable', 'nats-server ended by itself, or did not answer', {
+          advice: `see ${join(dataDir, 'nats-server.log')}`,
+        });
+      }
       printWelcome(binary, server.url, token, dataDir);
-      const ended = await Promise.race([signals.first, server.exited]);
-      await drain(worker, ended === 'signal' ? settings.drainTimeoutMs : 0, signals);
+      const ended = await Promise.race([signals.first, server.exited, running.daemon.taken]);
+      await drain(running, ended === 'signal' ? settings.drainTimeoutMs : 0, signals);
+      if (ended instanceof OrchError) throw ended;
       if (ended !== 'signal') {
         throw new OrchError('unavailable', 'nats-server ended by itself', {
           advice: `see ${join(dataDir, 'nats-server.log')}`,

@@ -3,8 +3,16 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Bus, isAlive } from '../bus/index.ts';
-import { environment, paths } from '../config/index.ts';
+import { env, environment, memoryDir, paths } from '../config/index.ts';
+import { type Embedder, openAiEmbedder } from '../memory/index.ts';
+import { parseAgents } from '../nodes/index.ts';
 import {
+  EXPIRY_MS_DEFAULT,
+  EXPIRY_MS_MAX,
+  EXPIRY_MS_MIN,
+  formatDuration,
+  HEARTBEAT_MS_DEFAULT,
+  HEARTBEAT_MS_MIN,
   messageOf,
   OrchError,
   parseCapabilities,
@@ -14,14 +22,18 @@ import {
 } from '../protocol/index.ts';
 import {
   CONCURRENCY_MAX,
+  Daemon,
+  defaultNode,
   execRunner,
   type Handler,
+  type HealthServer,
   handlerRunner,
   type Logger,
+  loadMetrics,
   type Runner,
-  Worker,
+  serveHealth,
 } from '../worker/index.ts';
-import { parseWhole } from './task-flags.ts';
+import { parseLabels, parseWhole } from './task-flags.ts';
 
 /** What runs a task when nothing is said: its input is a shell script. */
 const DEFAULT_COMMAND = 'sh';
@@ -44,6 +56,38 @@ export const workerArgs = {
     valueHint: 'id',
     description: "this worker's name (default: host name and process id)",
   },
+  agents: {
+    type: 'string',
+    valueHint: 'a,b:shared',
+    description: 'agents that live here: name, name:shared, name:group=ops (default none)',
+  },
+  'memory-dir': {
+    type: 'string',
+    valueHint: 'folder',
+    description: "where the memories of agents are (default: in the user's data folder)",
+  },
+  embedder: {
+    type: 'string',
+    valueHint: 'url',
+    description:
+      'OpenAI-compatible address for recall by meaning, such as http://127.0.0.1:11434/v1 (key: ORCH_EMBEDDER_KEY)',
+  },
+  'embedder-model': { type: 'string', valueHint: 'name', description: 'its model, such as nomic-embed-text' },
+  labels: {
+    type: 'string',
+    valueHint: 'k=v,k=v',
+    description: 'free labels of this node, shown by `orch nodes`',
+  },
+  heartbeat: {
+    type: 'string',
+    valueHint: 'duration',
+    description: 'how often this node is heard of (default 5s)',
+  },
+  expiry: {
+    type: 'string',
+    valueHint: 'duration',
+    description: 'silent for longer, this node is lost (default 15s)',
+  },
   'drain-timeout': {
     type: 'string',
     valueHint: 'duration',
@@ -54,11 +98,24 @@ export const workerArgs = {
     valueHint: 'duration',
     description: 'from SIGTERM to SIGKILL for a command that is stopped (default 10s)',
   },
+  'metrics-port': {
+    type: 'string',
+    valueHint: '[address:]port',
+    description: 'serve /metrics, /healthz and /readyz there (default: not; address 127.0.0.1)',
+  },
   'keep-work': { type: 'boolean', description: 'leave the work folders of attempts behind' },
   'log-level': {
     type: 'string',
     valueHint: 'level',
     description: 'debug, info, warn or error (default info)',
+  },
+} as const;
+
+export const configArg = {
+  config: {
+    type: 'string',
+    valueHint: 'file',
+    description: 'JSON file with any of these flags (ORCH_CONFIG; default config.json in the config folder)',
   },
 } as const;
 
@@ -78,7 +135,12 @@ export function parseWorkerFlags(flags: WorkerFlags) {
       flags.concurrency === undefined
         ? 1
         : parseWhole(flags.concurrency, '--concurrency', 1, CONCURRENCY_MAX),
-    ...(flags.node === undefined ? {} : { node: parseId(flags.node, '--node') }),
+    node: flags.node === undefined ? defaultNode() : parseId(flags.node, '--node'),
+    metrics: parseAddress(flags['metrics-port']),
+    ownedAgents: parseAgents(flags.agents ?? ''),
+    memory: parseMemory(flags),
+    labels: parseLabels(flags.labels ?? ''),
+    ...parsePresence(flags),
     drainTimeoutMs: parseDuration(flags['drain-timeout'] ?? '30s', '--drain-timeout', { maxMs: 86_400_000 }),
     graceMs: parseDuration(flags.grace ?? '10s', '--grace', { maxMs: 3_600_000 }),
     command: flags.exec ?? DEFAULT_COMMAND,
@@ -87,26 +149,78 @@ export function parseWorkerFlags(flags: WorkerFlags) {
   };
 }
 
-/** Starts the worker that the flags describe. Throws `usage` for a module without a handler. */
-export async function startWorker(
+/**
+ * Starts the daemon that the flags describe. Throws `usage` for a module without a handler, `conflict` when another
+ * live node has its id.
+ */
+export async function startDaemon(
   bus: Bus,
   settings: ReturnType<typeof parseWorkerFlags>,
   logger: Logger,
-): Promise<Worker> {
+): Promise<{ daemon: Daemon; health: HealthServer | undefined }> {
   const runner =
     settings.handler === undefined
-      ? await commandRunner(settings)
+      ? await commandRunner(settings, bus)
       : handlerRunner(await loadHandler(settings.handler));
-  const worker = new Worker(bus, { ...settings, runner, logger });
-  await worker.start();
-  return worker;
+  if (settings.metrics === undefined) {
+    const daemon = new Daemon(bus, { ...settings, runner, logger });
+    await daemon.start();
+    return { daemon, health: undefined };
+  }
+  const metrics = await loadMetrics();
+  const daemon = new Daemon(bus, { ...settings, runner, logger, telemetry: metrics });
+  metrics.watch(daemon, bus);
+  const health = await serveHealth(settings.metrics, { daemon, bus, metrics });
+  logger.info({ url: health.url }, 'metrics and health');
+  try {
+    await daemon.start();
+  } catch (error) {
+    await health.stop();
+    throw error;
+  }
+  return { daemon, health };
 }
 
-async function commandRunner({
-  command,
-  graceMs,
-  keepWork,
-}: ReturnType<typeof parseWorkerFlags>): Promise<Runner> {
+function parseMemory(flags: WorkerFlags): { dir: string; embedder?: Embedder } {
+  const dir = flags['memory-dir'] ?? memoryDir();
+  const { embedder: url, 'embedder-model': model } = flags;
+  if (url === undefined && model === undefined) return { dir };
+  if (url === undefined || model === undefined)
+    throw new OrchError('usage', '--embedder and --embedder-model belong together');
+  const apiKey = env('ORCH_EMBEDDER_KEY');
+  return { dir, embedder: openAiEmbedder({ url, model, ...(apiKey === undefined ? {} : { apiKey }) }) };
+}
+
+function parseAddress(text: string | undefined): { host: string; port: number } | undefined {
+  if (text === undefined) return undefined;
+  const colon = text.lastIndexOf(':');
+  const host = colon < 0 ? '127.0.0.1' : text.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  if (host === '')
+    throw new OrchError('usage', `--metrics-port ${quoted(text)} is not allowed: use 9464 or 0.0.0.0:9464`);
+  return { host, port: parseWhole(text.slice(colon + 1), '--metrics-port', 0, 65_535) };
+}
+
+function parsePresence(flags: WorkerFlags): { heartbeatMs: number; expiryMs: number } {
+  const heartbeatMs = parseDuration(flags.heartbeat ?? `${HEARTBEAT_MS_DEFAULT}ms`, '--heartbeat', {
+    minMs: HEARTBEAT_MS_MIN,
+    maxMs: EXPIRY_MS_MAX / 2,
+  });
+  const expiryMs = parseDuration(
+    flags.expiry ?? `${Math.max(EXPIRY_MS_DEFAULT, 3 * heartbeatMs)}ms`,
+    '--expiry',
+    { minMs: EXPIRY_MS_MIN, maxMs: EXPIRY_MS_MAX },
+  );
+  if (expiryMs >= 2 * heartbeatMs) return { heartbeatMs, expiryMs };
+  throw new OrchError(
+    'usage',
+    `--expiry ${formatDuration(expiryMs)} is too short for a heartbeat of ${formatDuration(heartbeatMs)}: twice that at least`,
+  );
+}
+
+async function commandRunner(
+  { command, graceMs, keepWork }: ReturnType<typeof parseWorkerFlags>,
+  bus: Bus,
+): Promise<Runner> {
   const root = join(paths().data, 'work');
   await mkdir(root, { recursive: true });
   if (!keepWork) await removeLeftovers(root);
@@ -115,6 +229,7 @@ async function commandRunner({
     graceMs,
     keepWork,
     env: environment(),
+    serverUrls: bus.urls,
     workDir: join(root, String(process.pid)),
   });
 }

@@ -27,6 +27,7 @@ export interface ServerFlags {
   tlskey?: string | undefined;
   tlsca?: string | undefined;
   timeout?: string | undefined;
+  replicas?: string | undefined;
 }
 
 // natscli's own file; it has more fields than orch reads.
@@ -75,15 +76,18 @@ export function resolveServer(flags: ServerFlags): BusOptions {
       minMs: 100,
       maxMs: 300_000,
     }),
-    ...provisioning(),
+    ...provisioning(flags.replicas),
   };
   return options;
 }
 
-function provisioning(): Pick<BusOptions, 'leaseMs' | 'replicas'> {
-  const [lease, replicas] = [env('ORCH_LEASE'), env('ORCH_REPLICAS')];
+function provisioning(flag: string | undefined): Pick<BusOptions, 'leaseMs' | 'replicas'> {
+  const [lease, replicas] = [env('ORCH_LEASE'), flag ?? env('ORCH_REPLICAS')];
   if (replicas !== undefined && !/^[135]$/.test(replicas)) {
-    throw new OrchError('usage', `ORCH_REPLICAS "${replicas}" is not allowed: use 1, 3 or 5`);
+    throw new OrchError(
+      'usage',
+      `${flag === undefined ? 'ORCH_REPLICAS' : '--replicas'} "${replicas}" is not allowed: use 1, 3 or 5`,
+    );
   }
   return {
     ...pick(

@@ -36,6 +36,15 @@ export function decode(bytes: Uint8Array, encoding: Encoding = 'json'): unknown 
   }
 }
 
+/** Reads JSON that anybody may have written; undefined for what is none. */
+export function tryDecode(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Checks a value against a schema. Throws `usage` with the first field that is wrong, what was given and what is allowed. */
 export function parseAs<T extends z.ZodType>(schema: T, value: unknown, what: string): z.output<T> {
   const parsed = schema.safeParse(value);

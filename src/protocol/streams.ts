@@ -1,13 +1,17 @@
 // The streams and buckets of orch as data, with the reason for each setting that is not a default. The bus turns
 // them into server configuration; `orch doctor` compares what it finds with them.
 import type { Priority } from './names.ts';
-import { boardSubject, laneConsumer, laneFilter } from './subjects.ts';
+import { boardSubject, bucketFilter, laneConsumer, laneFilter } from './subjects.ts';
+import { formatProtocol, PROTOCOL, PROTOCOL_METADATA } from './version.ts';
 
 export const TASKS = 'ORCH_TASKS';
 export const JOURNAL = 'ORCH_JOURNAL';
 export const DEAD = 'ORCH_DEAD';
 export const OUTPUT = 'ORCH_OUTPUT';
 export const BOARD = 'KV_orch-board';
+export const NODES = 'KV_orch-nodes';
+export const AGENTS = 'KV_orch-agents';
+export const LEASES = 'KV_orch-leases';
 export const RESULTS_BUCKET = 'orch-results';
 
 export const SERVER_VERSION_MIN = '2.12.0';
@@ -15,8 +19,16 @@ export const LEASE_MS_DEFAULT = 15_000;
 export const LEASE_MS_MIN = 1_000;
 export const LEASE_MS_MAX = 3_600_000;
 export const LANES_MAX = 256;
+/** Tasks in flight, in backoff or delayed in one lane; past it the lane would stand still. */
+export const MAX_ACK_PENDING = 200_000;
+/** One waiting pull an idle worker; the server's default of 512 cannot be raised later. */
+export const MAX_WAITING = 10_000;
 export const JOURNAL_AGE_DAYS = 30;
 export const OUTPUT_AGE_DAYS = 7;
+/** How long a bucket remembers that a key expired or was deleted. */
+export const MARKER_MS = 60_000;
+export const BUCKET_BYTES_MAX = 256 * 1024 ** 2;
+export const BUCKET_VALUE_BYTES_MAX = 128 * 1024;
 /** Where the one lease length of a cluster is kept, in milliseconds: the metadata of ORCH_TASKS. */
 export const LEASE_METADATA = 'orch.lease_ms';
 /** The priority group of every lane consumer: a pull states how specialised its worker is. */
@@ -40,6 +52,9 @@ export interface StreamSettings {
   max_consumers?: number;
   discard_new_per_subject?: boolean;
   deny_delete?: boolean;
+  allow_rollup_hdrs?: boolean;
+  allow_msg_ttl?: boolean;
+  subject_delete_marker_ttl?: number;
   republish?: { src: string; dest: string };
   sources?: { name: string; subject_transforms: { src: string; dest: string }[] }[];
   metadata?: Record<string, string>;
@@ -62,11 +77,11 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
       max_msg_size: 1024 * 1024,
       // 2.15 stops at 1,000 consumers when this is left at -1.
       max_consumers: 5_000,
-      metadata: { [LEASE_METADATA]: String(leaseMs) },
+      metadata: { [LEASE_METADATA]: String(leaseMs), [PROTOCOL_METADATA]: formatProtocol(PROTOCOL) },
     },
     {
       name: JOURNAL,
-      description: 'orch: the append-only truth about tasks',
+      description: 'orch: the append-only truth about tasks, nodes and agents',
       subjects: ['journal.>'],
       retention: 'limits',
       storage: 'file',
@@ -123,7 +138,36 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
         },
       ],
     },
+    // Heartbeats are many and worth nothing after a restart: whoever lives is heard of again at once.
+    bucketSettings(NODES, 'orch: which nodes are there; a key is a node and expires', 'memory'),
+    // What is owned stays owned while a server restarts.
+    bucketSettings(AGENTS, 'orch: which node owns an agent; a key is an agent and expires', 'file'),
+    bucketSettings(
+      LEASES,
+      'orch: which node does what only one may do; a key is a chore and expires',
+      'file',
+    ),
   ];
+}
+
+// A KV bucket whose keys expire each at a time of its own, and leave a marker that watchers see.
+function bucketSettings(name: string, description: string, storage: 'file' | 'memory'): StreamSettings {
+  return {
+    name,
+    description,
+    subjects: [bucketFilter(name)],
+    retention: 'limits',
+    storage,
+    max_msgs_per_subject: 1,
+    discard: 'new',
+    max_bytes: BUCKET_BYTES_MAX,
+    max_msg_size: BUCKET_VALUE_BYTES_MAX,
+    allow_direct: true,
+    allow_rollup_hdrs: true,
+    deny_delete: true,
+    allow_msg_ttl: true,
+    subject_delete_marker_ttl: MARKER_MS * 1_000_000,
+  };
 }
 
 /** A lane consumer's configuration in the words of the JetStream API; times in nanoseconds. */
@@ -148,10 +192,8 @@ export function laneSettings(priority: Priority, lane: string, leaseMs: number):
     ack_wait: leaseMs * 1_000_000,
     // Attempts are counted in the journal: a delivery count is lost when a single server is killed.
     max_deliver: -1,
-    // Tasks in flight, in backoff or delayed count here; past it the lane would stand still.
-    max_ack_pending: 200_000,
-    // One waiting pull an idle worker; the default of 512 cannot be raised later.
-    max_waiting: 10_000,
+    max_ack_pending: MAX_ACK_PENDING,
+    max_waiting: MAX_WAITING,
     priority_groups: [PRIORITY_GROUP],
     priority_policy: 'prioritized',
   };

@@ -1,5 +1,6 @@
 // Every subject of orch, as builders and parsers. Above each builder stands the subject that it renders.
 import { isId, isPriority, PRIORITIES, type Priority } from './names.ts';
+import type { AgentEventType, NodeEventType } from './node.ts';
 import type { TaskEventType } from './task.ts';
 
 /** `tasks.medium.freebsd+rust.t-1` */
@@ -35,8 +36,54 @@ export const decidedFilter = (taskId: string): string => `journal.task.${taskId}
 /** `events.task.*.cancelled.*` */
 export const cancelledEvents = 'events.task.*.cancelled.*';
 
+/** `events.task.t-1.*.*`: all that happens to a task but its publish */
+export const taskEvents = (taskId: string): string => `events.task.${taskId}.*.*`;
+
 /** `node.node-a.holds.t-1`: a request to a worker, whether it is at work on a task; see HoldsReply */
 export const holdsSubject = (node: string, taskId: string): string => `node.${node}.holds.${taskId}`;
+
+/** `journal.node.node-a.online.node-a` */
+export const nodeEntrySubject = (node: string, type: NodeEventType, actor: string): string =>
+  `journal.node.${node}.${type}.${actor}`;
+
+/** `journal.node.node-a.*.*`: all that happened to a node, and the one filter of its compare-and-sets */
+export const nodeHistoryFilter = (node: string): string => `journal.node.${node}.*.*`;
+
+/** `journal.agent.alice.owned.node-a` */
+export const agentEntrySubject = (agent: string, type: AgentEventType, actor: string): string =>
+  `journal.agent.${agent}.${type}.${actor}`;
+
+/** `nodes.ping`: a request that every node answers; see NodeReply */
+export const pingAllSubject = 'nodes.ping';
+
+/** `node.node-a.drain`: a request to one node; see NodeReply */
+export const nodeRequestSubject = (node: string, verb: NodeVerb): string => `node.${node}.${verb}`;
+
+/** What a node is asked: whether it is there, to take no more tasks, to take tasks again. */
+export const NODE_VERBS = ['ping', 'drain', 'pause', 'resume'] as const;
+export type NodeVerb = (typeof NODE_VERBS)[number];
+
+/** `agent.alice.recall`: a question to an agent's memory, which its owner alone answers */
+export const memorySubject = (agent: string, verb: MemoryVerb): string => `agent.${agent}.${verb}`;
+
+/** What an agent's memory is asked. */
+export const MEMORY_VERBS = ['recall', 'search', 'expand', 'remember', 'forget', 'stats', 'read'] as const;
+export type MemoryVerb = (typeof MEMORY_VERBS)[number];
+
+/** `agents.recall`: a question that each node answers once for all of its agents */
+export const memoriesSubject = (verb: MemoriesVerb): string => `agents.${verb}`;
+
+/** What all memories are asked: a whole question, or the first two rounds of one that is ranked over all nodes. */
+export const MEMORIES_VERBS = ['recall', 'search', 'statistics', 'candidates'] as const;
+export type MemoriesVerb = (typeof MEMORIES_VERBS)[number];
+
+/** `$KV.orch-nodes.node-a` */
+export const bucketSubject = (stream: string, key: string): string => `$KV.${bucketName(stream)}.${key}`;
+
+/** `$KV.orch-nodes.>`: all keys of a bucket */
+export const bucketFilter = (stream: string): string => `$KV.${bucketName(stream)}.>`;
+
+const bucketName = (stream: string): string => stream.replace(/^KV_/, '');
 
 /** `output.t-1.2.node-a`: what attempt 2 of a task printed */
 export const outputSubject = (taskId: string, attempt: number, actor: string): string =>

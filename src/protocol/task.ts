@@ -2,6 +2,7 @@
 // Unknown fields are kept wherever orch reads and writes a value again, so that a newer client loses nothing.
 import * as z from 'zod';
 import { PRIORITIES } from './names.ts';
+import { timestamp } from './time.ts';
 
 export const TASK_BYTES_MAX = 512 * 1024;
 export const DESCRIPTION_LENGTH_MAX = 4_096;
@@ -16,8 +17,6 @@ export const ERROR_LENGTH_MAX = 2_048;
 export const OUTPUT_LINE_LENGTH_MAX = 8 * 1024;
 
 export const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-const timestamp = () => z.iso.datetime({ offset: true });
 
 export const Backoff = z
   .looseObject({
@@ -106,6 +105,8 @@ export const TASK_EVENT_TYPES = [
   'retrying',
   'released',
   'requeued',
+  'unservable',
+  'servable',
   'done',
   'failed',
   'cancelled',
@@ -123,6 +124,8 @@ export const REASONS = {
   deferred: 'the attempt asked for a later try (exit code 75)',
   drain: 'the worker was drained before the attempt ended',
   surrendered: 'the agent gave the task back',
+  unpublished: 'its publisher died before the queue had its message; publishing the id again completes it',
+  'message-lost': 'its message vanished from the queue, and its input with it',
 } as const;
 export type Reason = keyof typeof REASONS;
 
@@ -174,6 +177,7 @@ export const TaskRecord = z
     error: z.string().optional().describe('what the attempt said of its failure, at most 2,048 characters'),
     exitCode: z.int().optional().describe('exit code of the command'),
     question: z.string().optional().describe('what a blocked attempt waits for'),
+    unservableSince: timestamp().optional().describe('since when no live node can serve its lane'),
     result: z.unknown().optional().describe('what the attempt returned, up to 64 KiB as JSON'),
     resultRef: ResultReference.optional().describe('where a larger result lies, see ResultReference'),
   })
@@ -212,5 +216,7 @@ export type HoldsReply = z.infer<typeof HoldsReply>;
 
 export const isFinal = (state: TaskState): boolean =>
   state === 'done' || state === 'failed' || state === 'cancelled';
+/** Neither running nor over: `queued` or `retrying`. */
+export const isWaiting = (state: TaskState): boolean => !isFinal(state) && !isActive(state);
 export const isActive = (state: TaskState): boolean =>
   state === 'claimed' || state === 'started' || state === 'blocked';

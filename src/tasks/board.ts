@@ -31,9 +31,15 @@ export type TaskLine = Pick<TaskRecord, 'id' | 'state' | 'priority' | 'lane'> & 
 /** All tasks that match, oldest first. Throws `unavailable` or `not_found` when orch was never used on this server. */
 export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<TaskLine[]> {
   const tasks = new Map<string, TaskLine>();
-  const boardEnd = await readBoard(bus, tasks);
-  for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>', from: boardEnd + 1 }))
-    keep(tasks, stored);
+  let boardEnd = 0;
+  for await (const { task, source } of boardLines(bus)) {
+    boardEnd = Math.max(boardEnd, source);
+    if (task) tasks.set(task.id, task);
+  }
+  for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>', from: boardEnd + 1 })) {
+    const line = tryReadEntry(stored);
+    if (line) tasks.set(line.task.id, line.task);
+  }
   for (const subject of await bus.subjects(TASKS, 'tasks.>')) {
     const address = parseTaskSubject(subject);
     if (address && !tasks.has(address.taskId)) {
@@ -48,23 +54,40 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
   return [...tasks.values()].filter(task => matches(task, filter)).sort(byAge);
 }
 
-// Returns the last journal sequence that the board has seen; 0 without a board.
-async function readBoard(bus: Bus, tasks: Map<string, TaskLine>): Promise<number> {
-  let end = 0;
+/**
+ * Takes tasks that ended well or were cancelled before a time off the board, at most `max`; the journal keeps them.
+ * Dead letters stay. So does the board's newest entry: it tells how far the board has come.
+ */
+export async function trimBoard(
+  bus: Bus,
+  { before, max, check }: { before: Date; max: number; check(): void },
+): Promise<number> {
+  const lines: { task: TaskRecord | undefined; source: number }[] = [];
+  for await (const line of boardLines(bus)) lines.push(line);
+  const newest = lines.reduce((most, { source }) => Math.max(most, source), 0);
+  const over = lines.flatMap(({ task, source }) =>
+    task &&
+    (task.state === 'done' || task.state === 'cancelled') &&
+    Date.parse(task.updatedAt) < before.getTime() &&
+    source !== newest
+      ? [task.id]
+      : [],
+  );
+  for (const id of over.slice(0, max)) {
+    check();
+    await bus.purge(BOARD, boardSubject(id));
+  }
+  return Math.min(over.length, max);
+}
+
+// The board's entries, each with the journal sequence that it comes from; none without a board.
+async function* boardLines(bus: Bus): AsyncGenerator<{ task: TaskRecord | undefined; source: number }> {
   try {
-    for await (const stored of bus.range(BOARD, { filter: boardSubject('*') })) {
-      end = Math.max(end, journalSequence(stored));
-      keep(tasks, stored);
-    }
+    for await (const stored of bus.range(BOARD, { filter: boardSubject('*') }))
+      yield { task: tryReadEntry(stored)?.task, source: journalSequence(stored) };
   } catch (error) {
     if (!(error instanceof OrchError && error.code === 'not_found')) throw error;
   }
-  return end;
-}
-
-function keep(tasks: Map<string, TaskLine>, stored: Stored): void {
-  const line = tryReadEntry(stored);
-  if (line) tasks.set(line.task.id, line.task);
 }
 
 // `Nats-Stream-Source: ORCH_JOURNAL 17 ...`

@@ -2,23 +2,14 @@
 // A first delivery is claimed in one round trip: nothing but the `queued` entry may exist. Whatever else the delivery
 // may be (a lost lease, a retry, a cancelled task, a second message of one task) is found out only when that fails.
 import type { Bus, Delivery } from '../bus/index.ts';
-import {
-  decode,
-  HoldsReply,
-  holdsSubject,
-  isId,
-  type TaskAddress,
-  TaskMessage,
-  type TaskRecord,
-} from '../protocol/index.ts';
+import type { TaskAddress, TaskMessage, TaskRecord } from '../protocol/index.ts';
 import { Attempt } from './attempt.ts';
 import { keepDeadLetter } from './dead.ts';
+import { isHeld } from './holder.ts';
+import { failInvalid } from './invalid.ts';
 import { append, fenceOf, type JournalLine, lastEntry } from './journal.ts';
 import { attemptsUsed, decideClaim, queuedRecord, waitMs } from './lifecycle.ts';
 import { readMessage } from './message.ts';
-
-/** How long the holder of a task may take to say that it is at work on it. */
-export const HOLDER_ANSWER_MS = 1_000;
 
 export type ClaimOutcome =
   | { kind: 'claimed'; attempt: Attempt }
@@ -65,6 +56,11 @@ async function decide(
     delivery.ack();
     return { kind: 'gone', why: record.state };
   }
+  if (decision.kind === 'revive') {
+    const revived = await append(bus, record, { type: 'requeued' }, claimant.actor, { fence: fenceOf(last) });
+    const now = revived.kind === 'written' ? await lastEntry(bus, fresh.id, 'leader') : revived.last;
+    return decide(bus, delivery, claimant, message, fresh, now);
+  }
   if (decision.kind === 'wait') {
     delivery.nak(decision.delayMs);
     return { kind: 'later', delayMs: decision.delayMs };
@@ -83,18 +79,6 @@ async function decide(
   if (appended.kind === 'written') return claimed(bus, delivery, claimant, message, appended);
   // Who came first holds the current delivery, or ended the task; its acknowledgement is the one that counts.
   return { kind: 'taken', by: appended.last?.actor, at: appended.last?.at };
-}
-
-// A holder that answers keeps its task: a server that was killed forgets deliveries and their counts, and a worker that
-// was cut off for longer than its lease may be back at work. Its renewals push the delay out; its death lets it run out.
-async function isHeld(bus: Bus, record: TaskRecord): Promise<boolean> {
-  if (record.node === undefined || !isId(record.node)) return false;
-  const reply = await bus.request(holdsSubject(record.node, record.id), new Uint8Array(), HOLDER_ANSWER_MS);
-  try {
-    return reply !== undefined && HoldsReply.parse(decode(reply)).holds;
-  } catch {
-    return false;
-  }
 }
 
 // The worker of the last attempt died with it, as often as it was allowed to.
@@ -148,13 +132,7 @@ async function refuse(
   { actor }: Claimant,
   { address, error }: { address: TaskAddress; error: string },
 ): Promise<ClaimOutcome> {
-  const last = await lastEntry(bus, address.taskId, 'leader');
-  const fresh = queuedRecord(address, TaskMessage.parse({}), delivery.storedAt.toISOString());
-  const record = last?.task ?? fresh;
-  if (record.state === 'queued') {
-    await keepDeadLetter(bus, record.id, delivery.queueSeq);
-    await append(bus, record, { type: 'failed', reason: 'invalid', error }, actor, { fence: fenceOf(last) });
-  }
+  await failInvalid(bus, { seq: delivery.queueSeq, time: delivery.storedAt }, address, error, actor);
   delivery.ack();
   return { kind: 'gone', why: 'invalid' };
 }

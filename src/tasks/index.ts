@@ -1,12 +1,13 @@
 // What orch knows about tasks: publishing, claiming, ending, and looking at them.
 export { Attempt, type Written } from './attempt.ts';
-export { listTasks, type TaskFilter, type TaskLine } from './board.ts';
-export { type Cancelled, cancelTask } from './cancel.ts';
+export { listTasks, type TaskFilter, type TaskLine, trimBoard } from './board.ts';
+export { type Cancelled, cancelTask, unclaimedRecord } from './cancel.ts';
 export { type Claimant, type ClaimOutcome, claim } from './claim.ts';
 export { retryTask } from './dead.ts';
 export { claimNamed, claimNext, type HandClaim, resumeAttempt, type Ticket, ticketOf } from './hand.ts';
+export { refuseMessage } from './invalid.ts';
 export { type JournalLine, lastEntry, readEntry, tryReadEntry } from './journal.ts';
-export { rankFor } from './lanes.ts';
+export { countOutsideLanes, rankFor } from './lanes.ts';
 export {
   afterFailure,
   afterRelease,
@@ -18,12 +19,14 @@ export {
   TRANSITIONS,
 } from './lifecycle.ts';
 export { newTaskId, type Published, publishTask, type TaskSpec } from './publish.ts';
+export { flagService, HALF_PUBLISHED_MS, type Repaired, repairTask } from './repair.ts';
 export { childSpan } from './trace.ts';
 export {
   followOutput,
   followTask,
   getTask,
   type OutputLine,
+  outputToEnd,
   taskHistory,
   taskOutput,
   waitForTask,

@@ -1,5 +1,6 @@
-// Which lanes a set of capabilities serves, and who comes first there.
-import { parseLane } from '../protocol/index.ts';
+// Which lanes a set of capabilities serves, who comes first there, and what lies in none.
+import type { Bus, LaneInfo } from '../bus/index.ts';
+import { parseLane, TASKS } from '../protocol/index.ts';
 
 const RANK_MAX = 9;
 
@@ -15,4 +16,10 @@ export function rankFor(lane: string, offered: readonly string[]): number | unde
   } catch {
     return undefined;
   }
+}
+
+/** How many messages of the queue are in none of these lanes. They come and go while they are counted. */
+export async function countOutsideLanes(bus: Bus, lanes: readonly LaneInfo[]): Promise<number> {
+  const inside = lanes.reduce((sum, { waiting, inFlight }) => sum + waiting + inFlight, 0);
+  return Math.max(0, (await bus.messageCount(TASKS)) - inside);
 }

@@ -25,12 +25,14 @@ export type Change =
   | { type: 'released'; reason: Reason; error?: string; notBefore?: string; exitCode?: number }
   | { type: 'failed'; reason: Reason; error: string; exitCode?: number }
   | { type: 'requeued' }
+  | { type: 'unservable' }
+  | { type: 'servable' }
   | { type: 'cancelled'; reason?: string };
 
 const ACTIVE: readonly TaskState[] = ['claimed', 'started', 'blocked'];
 
-/** For each change: the states that it may happen in, and the state that it leads to. */
-export const TRANSITIONS: Record<Change['type'], { from: readonly TaskState[]; to: TaskState }> = {
+/** For each change: the states that it may happen in, and the state that it leads to, if it is another one. */
+export const TRANSITIONS: Record<Change['type'], { from: readonly TaskState[]; to?: TaskState }> = {
   // From an active state: its lease ran out.
   claimed: { from: ['queued', 'retrying', ...ACTIVE], to: 'claimed' },
   started: { from: ['claimed', 'blocked'], to: 'started' },
@@ -38,10 +40,12 @@ export const TRANSITIONS: Record<Change['type'], { from: readonly TaskState[]; t
   done: { from: ACTIVE, to: 'done' },
   retrying: { from: ACTIVE, to: 'retrying' },
   released: { from: ACTIVE, to: 'queued' },
-  // From queued: a message that is not a valid task.
-  failed: { from: ['queued', ...ACTIVE], to: 'failed' },
+  // From queued and retrying: a message that is not a valid task, or is not there.
+  failed: { from: ['queued', 'retrying', ...ACTIVE], to: 'failed' },
   requeued: { from: ['failed'], to: 'queued' },
   cancelled: { from: ['queued', 'retrying', ...ACTIVE], to: 'cancelled' },
+  unservable: { from: ['queued', 'retrying'] },
+  servable: { from: ['queued', 'retrying'] },
 };
 
 const OUTCOME = ['endedAt', 'reason', 'error', 'exitCode', 'question', 'notBefore'] as const;
@@ -50,7 +54,10 @@ const OUTCOME = ['endedAt', 'reason', 'error', 'exitCode', 'question', 'notBefor
 export function apply(record: TaskRecord, change: Change, at: string): TaskRecord | undefined {
   const { from, to } = TRANSITIONS[change.type];
   if (!from.includes(record.state)) return undefined;
-  const next: TaskRecord = { ...record, state: to, updatedAt: at };
+  const next: TaskRecord = { ...record, state: to ?? record.state, updatedAt: at };
+  if ('unservableSince' in next) delete next.unservableSince;
+  if (change.type === 'unservable') return Object.assign(next, { unservableSince: at });
+  if (change.type === 'servable') return next;
   // What was said of the state before is said no more.
   for (const key of OUTCOME) if (key in next) delete next[key];
   switch (change.type) {
@@ -172,9 +179,15 @@ export type ClaimDecision =
   | { kind: 'claim' }
   /** The lease of the active attempt ran out, or the server forgot it; its holder is asked before it is taken over. */
   | { kind: 'take-over' }
+  /** It was given up because its message never came, and here it is: brought back first, then claimed. */
+  | { kind: 'revive' }
   /** The task is final, or the message is a second one of the same task. */
   | { kind: 'drop' }
   | { kind: 'wait'; delayMs: number };
+
+/** Whether a task was given up because the queue never had its message. It is as if it had not been published. */
+export const isUnpublished = ({ state, reason }: Pick<TaskRecord, 'state' | 'reason'>): boolean =>
+  state === 'failed' && reason === ('unpublished' satisfies Reason);
 
 /** How long it is until a task may start, in milliseconds; not above 0 when it may. */
 export const waitMs = ({ notBefore }: { notBefore?: string | undefined }, now: Date): number =>
@@ -182,6 +195,7 @@ export const waitMs = ({ notBefore }: { notBefore?: string | undefined }, now: D
 
 /** Decides about a delivery from the record as it stands; `queueSeq` is the sequence of the delivered message. */
 export function decideClaim(record: TaskRecord, queueSeq: number, now: Date): ClaimDecision {
+  if (isUnpublished(record)) return { kind: 'revive' };
   if (isFinal(record.state)) return { kind: 'drop' };
   if (isActive(record.state)) return { kind: record.queueSeq === queueSeq ? 'take-over' : 'drop' };
   const delayMs = waitMs(record, now);

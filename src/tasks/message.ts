@@ -10,6 +10,7 @@ import {
   parseAs,
   parseId,
   parseLane,
+  parsePriority,
   parseTaskSubject,
   TASK_BYTES_MAX,
   type TaskAddress,
@@ -31,6 +32,7 @@ export function readMessage(delivery: Pick<Delivery, 'subject' | 'headers' | 'by
     taskId,
   };
   try {
+    parsePriority(priority);
     parseId(taskId, 'task id');
     parseLane(lane);
     if (delivery.bytes.length > TASK_BYTES_MAX) {

@@ -21,8 +21,8 @@ import {
   taskSubject,
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
-import { appendQueued, lastEntry, newNonce } from './journal.ts';
-import { queuedRecord } from './lifecycle.ts';
+import { append, appendQueued, lastEntry, newNonce } from './journal.ts';
+import { isUnpublished, queuedRecord } from './lifecycle.ts';
 import { randomHex } from './random.ts';
 import { childSpan } from './trace.ts';
 
@@ -116,7 +116,7 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
     return existing(bus, record);
   }
   if (entry.status === 'fulfilled' && entry.value.kind !== 'stored')
-    return explainConflict(bus, record, nonce, queued.value.seq);
+    return explainConflict(bus, record, actor, nonce, queued.value.seq);
   // Without its entry the task is queued all the same: the claim writes what is missing.
   return { id, created: true, state: 'queued', record };
 }
@@ -125,14 +125,24 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
 async function explainConflict(
   bus: Bus,
   record: TaskRecord,
+  actor: string,
   nonce: string,
   queueSeq: number,
 ): Promise<Published> {
   const last = await lastEntry(bus, record.id, 'leader');
   const isOurs = last === undefined || last.nonce === nonce || last.task.queueSeq === queueSeq;
-  // An entry whose publisher died before its message was stored is completed by ours.
-  if (isOurs || last.type === 'queued')
+  // An entry whose publisher died before its message was stored is completed by ours; one that somebody wrote of the
+  // waiting message came before our own.
+  const isWaiting = last?.task.state === 'queued' && last.task.attempt === 0;
+  if (isOurs || isWaiting)
     return { id: record.id, created: true, state: last?.task.state ?? 'queued', record };
+  // So is one that was given up because its message never came.
+  // Whoever claims it in the same moment has brought it back already.
+  if (isUnpublished(last.task)) {
+    const again = await append(bus, last.task, { type: 'requeued' }, actor, { fence: last.seq });
+    const now = again.kind === 'written' ? again.record : (again.last?.task ?? record);
+    return { id: record.id, created: true, state: now.state, record: now };
+  }
   await bus.deleteMessage(TASKS, queueSeq);
   return { id: record.id, created: false, state: last.task.state, record: last.task };
 }

@@ -1,7 +1,9 @@
 // What happened to one task and what it printed: as it is stored, and as it comes.
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../bus/index.ts';
 import {
+  decidedFilter,
   decode,
   historyFilter,
   isFinal,
@@ -10,7 +12,9 @@ import {
   OUTPUT,
   OutputChunk,
   outputFilter,
+  parseEntrySubject,
   type TaskRecord,
+  taskEvents,
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
 import { type JournalLine, lastEntry, tryReadEntry } from './journal.ts';
@@ -18,6 +22,9 @@ import { type JournalLine, lastEntry, tryReadEntry } from './journal.ts';
 /** A replica is behind by milliseconds; after a second it is ill, and what it has is shown. */
 const HISTORY_TRIES_MAX = 20;
 const HISTORY_PAUSE_MS = 50;
+/** Events are sent at most once: this often the journal is looked at in any case. */
+const LOOK_AGAIN_MS = 2_000;
+const FINAL_TYPES: ReadonlySet<string> = new Set(['done', 'failed', 'cancelled']);
 
 export interface OutputLine extends OutputChunk {
   seq: number;
@@ -66,18 +73,53 @@ export async function* followTask(
   }
 }
 
-/** Waits for a task's end. Throws `timeout`, `interrupted` with the signal's reason, or `not_found`. */
+/**
+ * Waits for a task's end. Throws `timeout`, `interrupted` with the signal's reason, or `not_found`.
+ * The event of an end says when to look; the journal says what it is, also where an event was lost.
+ */
 export async function waitForTask(bus: Bus, taskId: string, signal: AbortSignal): Promise<TaskRecord> {
-  await getTask(bus, taskId);
-  for await (const line of followTask(bus, taskId, signal)) if (isFinal(line.task.state)) return line.task;
-  throw signal.reason instanceof OrchError
-    ? signal.reason
-    : new OrchError('timeout', `task ${taskId} has not ended in time`);
+  const ears = new EventTarget();
+  const stop = bus.subscribe(taskEvents(taskId), subject => {
+    if (FINAL_TYPES.has(parseEntrySubject(subject)?.type ?? '')) ears.dispatchEvent(new Event('end'));
+  });
+  try {
+    for (let looks = 0; ; looks++) {
+      // Listened to before the look, so that an end in between is not missed.
+      const heard = once(ears, 'end', {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_AGAIN_MS)]),
+      });
+      heard.catch(() => {});
+      const record = await look(bus, taskId, looks === 0).catch(error => unlessAway(error, signal));
+      if (record && isFinal(record.state)) return record;
+      await heard.catch(() => {});
+      if (signal.aborted) throw endOfWait(taskId, signal);
+    }
+  } finally {
+    stop();
+  }
 }
 
-/** What a task has printed so far. */
-export async function* taskOutput(bus: Bus, taskId: string): AsyncGenerator<OutputLine> {
-  for await (const stored of bus.range(OUTPUT, { filter: outputFilter(taskId) })) {
+// One hop to a replica tells that a task goes on; that it is over, and that there is none, is the leader's to say.
+async function look(bus: Bus, taskId: string, isFirst: boolean): Promise<TaskRecord | undefined> {
+  const stored = await bus.last(JOURNAL, isFirst ? historyFilter(taskId) : decidedFilter(taskId));
+  const line = stored && tryReadEntry(stored);
+  return line && isFirst && !isFinal(line.task.state) ? undefined : getTask(bus, taskId);
+}
+
+// A server that is away decides nothing; the wait has a time of its own.
+function unlessAway(error: unknown, signal: AbortSignal): undefined {
+  if (error instanceof OrchError && error.code === 'unavailable' && !signal.aborted) return undefined;
+  throw error;
+}
+
+const endOfWait = (taskId: string, signal: AbortSignal): OrchError =>
+  signal.reason instanceof OrchError
+    ? signal.reason
+    : new OrchError('timeout', `task ${taskId} has not ended in time`);
+
+/** What a task has printed so far, from a stream sequence on. */
+export async function* taskOutput(bus: Bus, taskId: string, from = 1): AsyncGenerator<OutputLine> {
+  for await (const stored of bus.range(OUTPUT, { filter: outputFilter(taskId), from })) {
     const line = readOutput(stored);
     if (line) yield line;
   }
@@ -93,6 +135,27 @@ export async function* followOutput(
     const line = readOutput(stored);
     if (line) yield line;
   }
+}
+
+/**
+ * What a task prints from its beginning to its end, or until the signal aborts. `ended` settles when it is over: its
+ * output was stored before its end was, so what is stored then is all of it.
+ */
+export async function* outputToEnd(
+  bus: Bus,
+  taskId: string,
+  ended: Promise<unknown>,
+  signal: AbortSignal,
+): AsyncGenerator<OutputLine> {
+  const over = new AbortController();
+  const end = () => over.abort();
+  ended.then(end, end);
+  let next = 1;
+  for await (const chunk of followOutput(bus, taskId, AbortSignal.any([over.signal, signal]))) {
+    next = chunk.seq + 1;
+    yield chunk;
+  }
+  if (!signal.aborted) yield* taskOutput(bus, taskId, next);
 }
 
 function readOutput(stored: { subject: string; seq: number; bytes: Uint8Array }): OutputLine | undefined {

@@ -42,6 +42,7 @@ export class Dispatcher {
   readonly #lanes = new Map<string, Lane>();
   readonly #undo: (() => void)[] = [];
   #refreshTimer: NodeJS.Timeout | undefined;
+  #refreshAt = Number.POSITIVE_INFINITY;
   #running = 0;
   #isOpen = false;
 
@@ -67,26 +68,39 @@ export class Dispatcher {
     await this.#refresh();
   }
 
-  /** Takes no more deliveries; open pulls run out or are given back. */
+  /** Takes no more deliveries; what open pulls still bring is given back. */
   pause(): void {
     this.#isOpen = false;
     clearTimeout(this.#refreshTimer);
-    for (const undo of this.#undo.splice(0)) undo();
+    this.#refreshAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes deliveries again. */
+  resume(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    void this.#refresh();
   }
 
   /** Returns when nothing more can be delivered. */
   async close(): Promise<void> {
     this.pause();
+    for (const undo of this.#undo.splice(0)) undo();
     await Promise.all([...this.#lanes.values()].map(lane => lane.pull.close()));
     this.#lanes.clear();
   }
 
+  // Never later than it was due already: lanes that are made all the time must be seen all the same.
   #refreshSoon(delayMs: number): void {
+    const at = performance.now() + delayMs;
+    if (!this.#isOpen || at >= this.#refreshAt) return;
+    this.#refreshAt = at;
     clearTimeout(this.#refreshTimer);
     this.#refreshTimer = setTimeout(() => void this.#refresh(), delayMs);
   }
 
   async #refresh(): Promise<void> {
+    this.#refreshAt = Number.POSITIVE_INFINITY;
     try {
       for (const { consumer, priority, lane, leaseMs } of await this.#bus.lanes()) {
         const rank = rankFor(lane, this.#options.capabilities);

@@ -21,6 +21,8 @@ export interface ExecOptions {
   workDir: string;
   /** The environment to pass on, without what belongs to orch and NATS. */
   env: NodeJS.ProcessEnv;
+  /** Where the server is, for what a task asks of orch; it brings credentials of its own where they are needed. */
+  serverUrls?: readonly string[];
   /** From SIGTERM to SIGKILL, in milliseconds. */
   graceMs: number;
   /** Leave the folders of attempts behind. */
@@ -70,6 +72,8 @@ async function runCommand(
       ORCH_TASK_FILE: files.task,
       ORCH_RESULT_FILE: files.result,
       ORCH_NODE: context.node,
+      ...(options.serverUrls === undefined ? {} : { NATS_URL: options.serverUrls.join(',') }),
+      ...(context.agent === undefined ? {} : { ORCH_AGENT: context.agent }),
       TRACEPARENT: context.traceparent,
     }),
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],

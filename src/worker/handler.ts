@@ -19,6 +19,8 @@ export interface HandlerContext {
   /** Says that the task is alive and how far it is; also feeds the stall limit. */
   progress(text: string): void;
   node: string;
+  /** The agent that is on the task, where the node owns agents and one was free. */
+  agent?: string;
   traceparent: string;
 }
 
@@ -29,10 +31,11 @@ export type Handler = (task: RunnableTask, context: HandlerContext) => unknown;
 const ABORT_GRACE_MS = 5_000;
 
 export function handlerRunner(handler: Handler): Runner {
-  return async (task, { signal, output, node, traceparent }) => {
+  return async (task, { signal, output, node, agent, traceparent }) => {
     const context: HandlerContext = {
       signal,
       node,
+      ...(agent === undefined ? {} : { agent }),
       traceparent,
       log: text => output.line('log', text),
       progress: text => output.line('progress', text),

@@ -35,6 +35,8 @@ export interface RunnableTask {
 
 export interface RunContext {
   node: string;
+  /** The agent that is on the task, where the node owns agents and one was free. */
+  agent?: string;
   /** Aborts when the attempt must stop; its reason is an AttemptStopped. */
   signal: AbortSignal;
   output: OutputSink;

@@ -6,12 +6,14 @@ import { AttemptStopped, type StopReason } from './run.ts';
 
 export class AttemptWatch {
   readonly #attempt: Attempt;
+  readonly #onRenew: () => void;
   readonly #controller = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];
   #heardAt = performance.now();
 
-  constructor(attempt: Attempt, leaseMs: number) {
+  constructor(attempt: Attempt, leaseMs: number, onRenew: () => void) {
     this.#attempt = attempt;
+    this.#onRenew = onRenew;
     const { timeoutMs, stallTimeoutMs } = attempt.record;
     this.#timers.push(setInterval(() => this.#tick(), leaseMs / 3));
     // Timers of more than 24.8 days fire at once; the bound of timeoutMs is far below.
@@ -52,7 +54,10 @@ export class AttemptWatch {
   }
 
   #tick(): void {
-    if (this.stopReason !== 'fenced') this.#attempt.renew();
+    if (this.stopReason !== 'fenced') {
+      this.#attempt.renew();
+      this.#onRenew();
+    }
     void this.checkFence();
   }
 

@@ -7,6 +7,7 @@
 import { hostname } from 'node:os';
 import type { Bus, Delivery } from '../bus/index.ts';
 import {
+  type AgentStatus,
   cancelledEvents,
   holdsSubject,
   idFrom,
@@ -20,7 +21,8 @@ import { type Attempt, childSpan, claim, type Written } from '../tasks/index.ts'
 import { Dispatcher } from './dispatcher.ts';
 import { type Logger, silent } from './logger.ts';
 import { OutputSink } from './output.ts';
-import type { Runner, RunOutcome } from './run.ts';
+import type { Runner, RunOutcome, StopReason } from './run.ts';
+import { type AgentDesk, type Telemetry, uncounted } from './telemetry.ts';
 import { AttemptWatch } from './watch.ts';
 
 export const CONCURRENCY_MAX = 1_000;
@@ -39,14 +41,22 @@ export interface WorkerOptions {
   concurrency?: number;
   runner: Runner;
   logger?: Logger;
+  telemetry?: Telemetry;
+  agents?: AgentDesk;
+  /** Hears when an attempt begins or ends. */
+  onChange?: () => void;
 }
 
 export class Worker {
   readonly node: string;
+  /** Attempts that may run at once. */
+  readonly slots: number;
   readonly #bus: Bus;
   readonly #logger: Logger;
   readonly #runner: Runner;
   readonly #dispatcher: Dispatcher;
+  readonly #telemetry: Telemetry;
+  readonly #options: Pick<WorkerOptions, 'agents' | 'onChange'>;
   readonly #watches = new Map<Attempt, AttemptWatch>();
   readonly #attempts = new Set<Promise<void>>();
   readonly #undo: (() => void)[] = [];
@@ -62,9 +72,12 @@ export class Worker {
       );
     }
     this.node = parseId(options.node ?? defaultNode(), 'node');
+    this.slots = concurrency;
     this.#bus = bus;
     this.#logger = options.logger ?? silent;
     this.#runner = options.runner;
+    this.#telemetry = options.telemetry ?? uncounted;
+    this.#options = options;
     this.#dispatcher = new Dispatcher(bus, {
       capabilities: parseCapabilities(options.capabilities ?? []),
       slots: concurrency,
@@ -94,7 +107,24 @@ export class Worker {
       ),
     );
     await this.#dispatcher.start();
-    this.#logger.info({ node: this.node, lanes: this.#dispatcher.lanes }, 'worker ready');
+    this.#logger.info({ lanes: this.#dispatcher.lanes }, 'worker ready');
+  }
+
+  /** Takes no more tasks; those that run go on. */
+  pause(): void {
+    this.#dispatcher.pause();
+  }
+
+  /** Takes tasks again, unless it is being stopped. */
+  resume(): void {
+    if (this.#stopping) return;
+    this.#giveUp = false;
+    this.#dispatcher.resume();
+  }
+
+  /** Gives the tasks that run back, now. */
+  giveBackAll(): void {
+    this.#hurry();
   }
 
   /** Drains and stops; returns when all attempts have ended or were given back. A second call with 0 hurries the first. */
@@ -137,12 +167,18 @@ export class Worker {
     return false;
   }
 
+  /** Asks the journal about each running attempt, and stops those that are somebody else's by now. */
+  checkFences(): void {
+    for (const watch of this.#watches.values()) void watch.checkFence();
+  }
+
   // Events are a hint; the journal is asked.
   #hearCancel(taskId: string | undefined): void {
     for (const [attempt, watch] of this.#watches) if (attempt.id === taskId) void watch.checkFence();
   }
 
   async #handle(delivery: Delivery, leaseMs: number): Promise<void> {
+    this.#telemetry.delivered(delivery.deliveryCount);
     try {
       const outcome = await claim(this.#bus, delivery, { actor: this.node, leaseMs });
       if (outcome.kind === 'claimed') await this.#run(outcome.attempt, leaseMs);
@@ -160,8 +196,11 @@ export class Worker {
     const { id, record, input } = attempt;
     const about = { task: id, attempt: record.attempt, traceparent: record.traceparent };
     this.#logger.info({ ...about, lane: record.lane }, 'attempt started');
-    const watch = new AttemptWatch(attempt, leaseMs);
+    this.#telemetry.claimed(record);
+    const watch = new AttemptWatch(attempt, leaseMs, () => this.#telemetry.renewed());
     this.#watches.set(attempt, watch);
+    const agent = this.#options.agents?.assign(id);
+    this.#options.onChange?.();
     if (this.#giveUp) watch.stop('drain');
     const output = new OutputSink(this.#bus, { taskId: id, attempt: record.attempt, actor: this.node }, () =>
       watch.heard(),
@@ -170,6 +209,7 @@ export class Worker {
       const task = { id, attempt: record.attempt, input, record };
       const context = {
         node: this.node,
+        ...(agent === undefined ? {} : { agent }),
         signal: watch.signal,
         output,
         traceparent: childSpan(record.traceparent),
@@ -177,6 +217,8 @@ export class Worker {
       const outcome = await this.#runner(task, context).catch((error: unknown) => failedToRun(error));
       await output.close();
       const written = await this.#end(attempt, watch, outcome);
+      this.#telemetry.ended(attempt.record, written);
+      if (agent !== undefined) this.#options.agents?.report(agent, agentStatus(watch.stopReason, outcome));
       this.#logger.info(
         { ...about, state: written === 'fenced' ? 'fenced' : attempt.record.state, stop: watch.stopReason },
         'attempt ended',
@@ -184,6 +226,7 @@ export class Worker {
     } finally {
       watch.close();
       this.#watches.delete(attempt);
+      this.#options.onChange?.();
     }
   }
 
@@ -218,6 +261,13 @@ function endAttempt(attempt: Attempt, watch: AttemptWatch, outcome: RunOutcome):
   return attempt.fail({ reason: 'error', error: outcome.error, ...exit });
 }
 
+function agentStatus(stop: StopReason | undefined, outcome: RunOutcome): AgentStatus {
+  if (outcome.kind === 'done') return 'done';
+  if (stop === 'stalled') return 'stalled';
+  return outcome.kind === 'deferred' || stop === 'drain' || stop === 'fenced' ? 'idle' : 'error';
+}
+
 const failedToRun = (error: unknown): RunOutcome => ({ kind: 'failed', error: messageOf(error) });
 
-const defaultNode = (): string => `${idFrom(hostname(), 40)}-${process.pid}`;
+/** What a node is called when nobody named it: the host's name and the process id. */
+export const defaultNode = (): string => `${idFrom(hostname(), 40)}-${process.pid}`;

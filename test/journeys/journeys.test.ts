@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
 import { publishTask } from '../../src/index.ts';
+import { lookAtNodes } from '../../src/nodes/index.ts';
 import { isFinal, JOURNAL, type TaskState } from '../../src/protocol/index.ts';
 import {
   getTask,
@@ -147,6 +148,22 @@ describe('a worker without a server', () => {
     await until('it to say so', () => worker.stderr.includes('no server answers yet'));
     worker.kill('SIGTERM');
     expect((await worker.finished).code).toBe(130);
+  });
+});
+
+describe('a worker whose server dies while it starts', () => {
+  test('is ready once the server is back, and can be stopped before that', async () => {
+    const { nats, bus, orch } = await setting();
+    const workers = Array.from({ length: 6 }, (_, i) => orch.start(['worker', '--node', `early-${i}`]));
+    // Some are connected by now, some are not, and some are in the middle.
+    await until('one to be there', async () => (await lookAtNodes(bus)).length > 0);
+    await nats.kill();
+    const patient = orch.start(['worker', '--node', 'patient']);
+    await until('one to wait', () => patient.stderr.includes('no server answers yet'));
+    patient.kill('SIGTERM');
+    expect((await patient.finished).code).toBe(130);
+    await nats.restart();
+    for (const worker of workers) await until('each to be ready', () => isReady(worker));
   });
 });
 

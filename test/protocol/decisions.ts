@@ -16,6 +16,8 @@ export interface Input {
   sameMessage: boolean;
   /** The record's notBefore lies in the future. */
   tooEarly: boolean;
+  /** It was given up with reason `unpublished`. */
+  isUnpublished: boolean;
 }
 
 /** Inputs that mean the same. */
@@ -25,11 +27,13 @@ export interface Case {
   /** Absent: either. */
   sameMessage?: boolean;
   tooEarly?: boolean;
+  isUnpublished?: boolean;
 }
 
 const isWaiting = (state: TaskState) => !isFinal(state) && !isActive(state);
 export const CASES: readonly Case[] = [
-  { name: 'ended', state: isFinal },
+  { name: 'ended', state: isFinal, isUnpublished: false },
+  { name: 'given up', state: state => state === 'failed', isUnpublished: true },
   { name: 'too early', state: isWaiting, tooEarly: true },
   { name: 'waiting', state: isWaiting, tooEarly: false },
   { name: 'duplicate', state: isActive, sameMessage: false },
@@ -38,7 +42,16 @@ export const CASES: readonly Case[] = [
 
 export function allInputs(): Input[] {
   return TASK_STATES.flatMap(state =>
-    [true, false].flatMap(sameMessage => [true, false].map(tooEarly => ({ state, sameMessage, tooEarly }))),
+    [true, false].flatMap(sameMessage =>
+      [true, false].flatMap(tooEarly =>
+        (state === 'failed' ? [true, false] : [false]).map(isUnpublished => ({
+          state,
+          sameMessage,
+          tooEarly,
+          isUnpublished,
+        })),
+      ),
+    ),
   );
 }
 
@@ -46,7 +59,9 @@ export function inputsOf(of: Case): Input[] {
   return allInputs().filter(
     input =>
       of.state(input.state) &&
-      (['sameMessage', 'tooEarly'] as const).every(key => of[key] === undefined || of[key] === input[key]),
+      (['sameMessage', 'tooEarly', 'isUnpublished'] as const).every(
+        key => of[key] === undefined || of[key] === input[key],
+      ),
   );
 }
 
@@ -59,14 +74,16 @@ export function decisionRow(of: Case): string[] {
     of.tooEarly === undefined ? '' : of.tooEarly ? ', `notBefore` ahead' : ', `notBefore` absent or past';
   return [
     of.name,
-    TASK_STATES.filter(of.state).map(code).join(', ') + early,
+    TASK_STATES.filter(of.state).map(code).join(', ') +
+      early +
+      (of.isUnpublished ? ', reason `unpublished`' : ''),
     pick(of.sameMessage, 'the one that was claimed', 'another one'),
     // More than one: the case is drawn too wide, and the comparison shows it.
     [...decisions].join(' or '),
   ];
 }
 
-function decisionOf({ state, sameMessage, tooEarly }: Input): string {
+function decisionOf({ state, sameMessage, tooEarly, isUnpublished }: Input): string {
   const now = new Date('2026-01-31T12:00:00Z');
   const record: TaskRecord = {
     ...queuedRecord(
@@ -76,6 +93,7 @@ function decisionOf({ state, sameMessage, tooEarly }: Input): string {
     ),
     state,
     queueSeq: 17,
+    ...(isUnpublished ? { reason: 'unpublished' } : {}),
     ...(tooEarly ? { notBefore: new Date(now.getTime() + 1_000).toISOString() } : {}),
   };
   const decision = decideClaim(record, sameMessage ? 17 : 18, now);

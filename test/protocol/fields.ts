@@ -35,9 +35,9 @@ function nameOf(schema: z.ZodType, named: NamedSchemas): string | undefined {
 
 function typeOf(schema: z.ZodType, named: NamedSchemas): string {
   const name = nameOf(schema, named);
-  return name === undefined
-    ? jsonType(z.toJSONSchema(schema, { io: 'input' }))
-    : `[${name}](#${anchor(name)})`;
+  if (name !== undefined) return `[${name}](#${anchor(name)})`;
+  if (schema instanceof z.ZodArray) return `array of ${typeOf(schema.element as z.ZodType, named)}`;
+  return jsonType(z.toJSONSchema(schema, { io: 'input' }));
 }
 
 /** How a heading is addressed within the page. */
@@ -55,9 +55,13 @@ function jsonType(schema: JsonSchema): string {
     case 'integer':
     case 'number':
       return `${schema.type}${range(schema)}`;
+    case 'boolean':
+      return 'boolean';
     case 'array':
       return `array of ${jsonType(schema.items as JsonSchema)}`;
     case 'object':
+      // Named fields are told in the description.
+      if (!schema.propertyNames) return 'object';
       return `object; key: ${jsonType(schema.propertyNames as JsonSchema)}; value: ${jsonType(schema.additionalProperties as JsonSchema)}`;
     default:
       return 'any';

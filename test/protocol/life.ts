@@ -23,6 +23,8 @@ const CHANGES: { [T in Change['type']]: Required<Extract<Change, { type: T }>> }
   failed: { type: 'failed', ...DIED },
   requeued: { type: 'requeued' },
   cancelled: { type: 'cancelled', reason: 'not needed' },
+  unservable: { type: 'unservable' },
+  servable: { type: 'servable' },
 };
 
 /** The cells of an entry type: from, to, fields that it sets, fields that it removes. */
@@ -39,7 +41,7 @@ export function transitionRow(type: TaskEventType): string[] {
   return [
     code(type),
     list([...from]),
-    code(to),
+    to === undefined ? 'the same' : code(to),
     list(fields.filter(field => field in after && isSet(field))),
     list(fields.filter(field => field in before && !(field in after))),
   ];
@@ -68,6 +70,7 @@ function fullRecord(state: TaskRecord['state']): TaskRecord {
     error: 'before',
     exitCode: 9,
     question: 'before',
+    unservableSince: time,
     result: 'before',
     resultRef: { ...RESULT_REF, name: 'before' },
   });
@@ -78,7 +81,7 @@ export function stateDiagram(): string {
   const lines = TASK_STATES.map(state => {
     const targets = Object.entries(TRANSITIONS)
       .filter(([, { from }]) => from.includes(state))
-      .map(([type, { to }]) => (type === to ? to : `${to} (${type})`));
+      .map(([type, { to }]) => (type === to ? to : `${to ?? state} (${type})`));
     return `${state.padEnd(9)}  -> ${targets.length === 0 ? 'the end' : targets.join(' | ')}`;
   });
   return fenced('text', [`${'(nothing)'.padEnd(9)}  -> queued`, ...lines].join('\n'));

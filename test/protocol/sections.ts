@@ -1,13 +1,22 @@
 // Every marked section of subjects.md, rendered from src/protocol and src/tasks.
 import * as protocol from '../../src/protocol/index.ts';
 import {
+  AgentEntry,
+  type AgentEventType,
+  AgentRecord,
   Backoff,
   ERROR_CODES,
   formatDuration,
   HoldsReply,
   JournalEntry,
   LEASE_MS_DEFAULT,
+  LeaseRecord,
   laneSettings,
+  NodeAgent,
+  NodeEntry,
+  type NodeEventType,
+  NodeRecord,
+  NodeReply,
   OutputChunk,
   type Priority,
   REASONS,
@@ -25,9 +34,58 @@ import { code, fenced, type Renderer, table, tableWithProse } from './document.t
 import { fieldTable } from './fields.ts';
 import { exampleEntry, stateDiagram, transitionRow } from './life.ts';
 
-const RECORDS = { TaskMessage, Backoff, TaskRecord, JournalEntry, OutputChunk, ResultReference, HoldsReply };
+/** The records of an agent's memory, in the order of their tables. */
+const MEMORY = pick(protocol, [
+  'MemoryRecord',
+  'MemoryFilter',
+  'RememberRequest',
+  'RememberReply',
+  'RecallRequest',
+  'SearchRequest',
+  'RecallReply',
+  'MemoryItem',
+  'Timings',
+  'ExpandRequest',
+  'ExpandReply',
+  'LinkedEntity',
+  'ForgetRequest',
+  'ForgetReply',
+  'MemoryStatsRequest',
+  'MemoryStats',
+  'StatisticsRequest',
+  'CorpusStatistics',
+  'CandidatesRequest',
+  'CandidatesReply',
+  'Candidate',
+  'ReadRequest',
+  'ReadReply',
+  'NodeStatistics',
+  'NodeCandidates',
+  'MissingNode',
+  'GatheredReply',
+]);
+const RECORDS = {
+  ...MEMORY,
+  TaskMessage,
+  Backoff,
+  TaskRecord,
+  JournalEntry,
+  OutputChunk,
+  ResultReference,
+  HoldsReply,
+  NodeRecord,
+  NodeAgent,
+  NodeEntry,
+  NodeReply,
+  AgentRecord,
+  AgentEntry,
+  LeaseRecord,
+};
 
-type Builder = Exclude<keyof typeof subjects, `parse${string}`>;
+type Builder = Exclude<
+  keyof typeof subjects,
+  `parse${string}` | 'NODE_VERBS' | 'MEMORY_VERBS' | 'MEMORIES_VERBS'
+>;
 const PRIORITY = '<priority>' as Priority;
 /** Each builder with placeholders for its arguments. */
 const PATTERNS: Record<Builder, string> = {
@@ -40,7 +98,17 @@ const PATTERNS: Record<Builder, string> = {
   historyFilter: subjects.historyFilter('<taskId>'),
   decidedFilter: subjects.decidedFilter('<taskId>'),
   cancelledEvents: subjects.cancelledEvents,
+  taskEvents: subjects.taskEvents('<taskId>'),
   holdsSubject: subjects.holdsSubject('<node>', '<taskId>'),
+  nodeEntrySubject: subjects.nodeEntrySubject('<node>', '<type>' as NodeEventType, '<actor>'),
+  nodeHistoryFilter: subjects.nodeHistoryFilter('<node>'),
+  agentEntrySubject: subjects.agentEntrySubject('<agent>', '<type>' as AgentEventType, '<actor>'),
+  pingAllSubject: subjects.pingAllSubject,
+  nodeRequestSubject: subjects.nodeRequestSubject('<node>', '<verb>' as subjects.NodeVerb),
+  memorySubject: subjects.memorySubject('<agent>', '<verb>' as subjects.MemoryVerb),
+  memoriesSubject: subjects.memoriesSubject('<verb>' as subjects.MemoriesVerb),
+  bucketSubject: subjects.bucketSubject('<bucket>', '<key>'),
+  bucketFilter: subjects.bucketFilter('<bucket>'),
   outputSubject: subjects.outputSubject('<taskId>', '<attempt>' as unknown as number, '<actor>'),
   outputFilter: subjects.outputFilter('<taskId>'),
   deadSubject: subjects.deadSubject('<taskId>'),
@@ -127,7 +195,8 @@ function settingsTable(settings: object, current: string): string {
 function settingText(name: string, value: unknown): string {
   const json = code(JSON.stringify(value));
   if (typeof value !== 'number' || value < 0) return json;
-  if (name === 'max_age' || name === 'ack_wait') return `${json} ns (${formatDuration(value / 1_000_000)})`;
+  if (/^(max_age|ack_wait|subject_delete_marker_ttl)$/.test(name))
+    return `${json} ns (${formatDuration(value / 1_000_000)})`;
   return /bytes|size/.test(name) ? `${json} (${formatBytes(value)})` : json;
 }
 
@@ -150,4 +219,8 @@ function withUnit(name: string, value: number | string): string {
   if (name.includes('_MS_')) return `${value} ms (${formatDuration(value)})`;
   if (name.includes('_BYTES_')) return `${value} bytes (${formatBytes(value)})`;
   return name.endsWith('_DAYS') ? `${value} days` : String(value);
+}
+
+function pick<T, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(names.map(name => [name, from[name]])) as Pick<T, K>;
 }

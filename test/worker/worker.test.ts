@@ -1,7 +1,7 @@
 import { connect, headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
-import { publishTask, runWorker, TryLater, type Worker } from '../../src/index.ts';
+import { type Daemon, publishTask, runWorker, TryLater } from '../../src/index.ts';
 import { anyTaskSubject, BOARD, decode, holdsSubject, TASKS, taskSubject } from '../../src/protocol/index.ts';
 import {
   cancelTask,
@@ -32,7 +32,7 @@ async function worker(
   capabilities: string[],
   handler: Handler,
   concurrency = 1,
-): Promise<Worker & AsyncDisposable> {
+): Promise<Daemon & AsyncDisposable> {
   const started = await runWorker(await nats.bus(), {
     node: unique('w'),
     capabilities,
@@ -145,6 +145,21 @@ describe('choosing work', () => {
     expect(most).toBe(4);
   });
 
+  test('lanes that are made all the time do not keep a worker from seeing them', async () => {
+    const caps = Array.from({ length: 40 }, () => unique('cap'));
+    let ran = 0;
+    await using _ = await worker(caps, () => void ran++, 4);
+    let made = 0;
+    await until('it to run one while lanes are made', async () => {
+      const cap = caps[made % caps.length] ?? '';
+      if (made < caps.length) await publishTask(bus, { id: unique('t'), capabilities: [cap] });
+      made++;
+      return made <= caps.length
+        ? ran > 0
+        : Promise.reject(new Error(`${made} lanes were made, and none was seen`));
+    });
+  });
+
   test('a malformed message ends as failed and the worker goes on', async () => {
     const cap = unique('cap');
     await using _ = await worker([cap], () => 'ran');
@@ -211,7 +226,7 @@ describe('ending', () => {
     const { id } = await publishTask(bus, { capabilities: [cap] });
     await until('it to run', () => waiting.length === 1);
     await cancelTask(bus, id, 'op');
-    await until('the worker to be free', () => running.running === 0);
+    await until('the worker to be free', () => running.worker.running === 0);
     expect((await taskHistory(bus, id)).map(line => line.type)).toEqual(['queued', 'claimed', 'cancelled']);
   });
 
@@ -394,7 +409,10 @@ describe('a server that goes away', () => {
     await nats.kill();
     await new Promise(resolve => setTimeout(resolve, 1.5 * TEST_LEASE_MS));
     await nats.restart();
-    await until('the first to be back', () => bus.request(holdsSubject(one.node, id), new Uint8Array(), 500));
+    await until(
+      'the first to be back',
+      async () => (await bus.ask(holdsSubject(one.node, id), undefined, 500)).kind === 'reply',
+    );
     await using _two = await worker([cap], () => 'second');
     // The server has long counted the lease as run out: the second is offered the task, asks, and gives it back.
     await until(

@@ -1,0 +1,184 @@
+// What `orch top` shows, as data, and what news does to it. Nothing here knows a terminal or a server.
+import type { ClusterStatus } from '../../cluster/index.ts';
+import { isActive, type TaskRecord } from '../../protocol/index.ts';
+import type { JournalLine, TaskLine } from '../../tasks/index.ts';
+
+/** More than a screen holds, and little to keep. */
+export const EVENTS_MAX = 200;
+
+export const PANES = ['nodes', 'lanes', 'tasks', 'events'] as const;
+export type Pane = (typeof PANES)[number];
+
+/** What can be opened and acted upon. A lane goes by the name of its consumer. */
+export interface Target {
+  kind: 'task' | 'node' | 'lane';
+  id: string;
+}
+
+/** The selected row of a list: its key, and where it stood when it was selected, for when it is gone. */
+export interface Cursor {
+  key: string;
+  index: number;
+}
+
+/** What was opened. */
+export interface Page extends Target {
+  cursor: Cursor | undefined;
+  /** Lines of output between the last one shown and the end. */
+  back: number;
+}
+
+/** What a key asks of the cluster. */
+export type Act = { verb: 'cancel'; task: string } | { verb: 'drain' | 'pause' | 'resume'; node: string };
+
+export interface EventLine {
+  key: string;
+  at: string;
+  who: string;
+  what: string;
+  why: string;
+  /** What it is about, where that can be opened. */
+  target: Target | undefined;
+}
+
+export interface PrintedLine {
+  attempt: number;
+  text: string;
+}
+
+/** What the open page is about, where the status does not tell. */
+export type Found =
+  | { kind: 'task'; id: string; record: TaskRecord; history: JournalLine[]; output: PrintedLine[] }
+  | { kind: 'lane'; id: string; tasks: TaskLine[]; total: number }
+  | { kind: 'missing'; id: string; why: string };
+
+export interface Notice {
+  text: string;
+  isError: boolean;
+}
+
+export interface Picture {
+  columns: number;
+  rows: number;
+  status: ClusterStatus | undefined;
+  /** Those that are claimed, started or blocked. */
+  tasks: readonly TaskLine[];
+  /** By task: the last line that it printed. */
+  lastLines: ReadonlyMap<string, string>;
+  /** Oldest first. */
+  events: readonly EventLine[];
+  /** Why the picture is not of now. */
+  trouble: string | undefined;
+  focus: Pane;
+  cursors: Readonly<Record<Pane, Cursor | undefined>>;
+  /** What is open, the last one on top. */
+  pages: readonly Page[];
+  found: Found | undefined;
+  asking: { question: string; act: Act } | undefined;
+  notice: Notice | undefined;
+  isHelp: boolean;
+}
+
+/** What is heard from the cluster or the terminal. */
+export type News =
+  | { type: 'status'; status: ClusterStatus }
+  | { type: 'tasks'; tasks: readonly TaskLine[] }
+  | { type: 'changed'; tasks: readonly TaskRecord[] }
+  | { type: 'lines'; lines: ReadonlyMap<string, string> }
+  | { type: 'events'; events: readonly EventLine[] }
+  | { type: 'found'; found: Found }
+  | { type: 'trouble'; trouble: string | undefined }
+  | { type: 'notice'; notice: Notice }
+  | { type: 'size'; columns: number; rows: number };
+
+/** Before anything is known. */
+export const emptyPicture = (columns: number, rows: number): Picture => ({
+  columns,
+  rows,
+  status: undefined,
+  tasks: [],
+  lastLines: new Map(),
+  events: [],
+  trouble: undefined,
+  focus: 'tasks',
+  cursors: { nodes: undefined, lanes: undefined, tasks: undefined, events: undefined },
+  pages: [],
+  found: undefined,
+  asking: undefined,
+  notice: undefined,
+  isHelp: false,
+});
+
+/** The picture after some news. */
+export function learn(picture: Picture, news: News): Picture {
+  switch (news.type) {
+    case 'status':
+      return { ...picture, status: news.status };
+    case 'tasks':
+      return { ...picture, tasks: news.tasks };
+    case 'changed':
+      return { ...picture, tasks: withChanges(picture.tasks, news.tasks) };
+    case 'lines':
+      return { ...picture, lastLines: withLines(picture, news.lines) };
+    case 'events':
+      return { ...picture, events: [...picture.events, ...news.events].slice(-EVENTS_MAX) };
+    case 'found':
+      return find(picture, news.found);
+    case 'trouble':
+      return { ...picture, trouble: news.trouble };
+    case 'notice':
+      return { ...picture, notice: news.notice };
+    case 'size':
+      return { ...picture, columns: news.columns, rows: news.rows };
+  }
+}
+
+/** What is on top of the panes. */
+export const openPage = (picture: Picture): Page | undefined => picture.pages.at(-1);
+
+/** The same picture with the open page changed. */
+export function withPage(picture: Picture, change: Partial<Page>): Picture {
+  const page = openPage(picture);
+  return page ? { ...picture, pages: [...picture.pages.slice(0, -1), { ...page, ...change }] } : picture;
+}
+
+/** What was found, if it is about the open page. */
+export function foundOf(picture: Picture): Found | undefined {
+  const { found } = picture;
+  return found?.id === openPage(picture)?.id ? found : undefined;
+}
+
+function find(picture: Picture, found: Found): Picture {
+  const page = openPage(picture);
+  // The page was left while its answer was under way.
+  if (found.id !== page?.id) return picture;
+  const before = foundOf(picture);
+  const next = { ...picture, found };
+  if (found.kind !== 'task' || before?.kind !== 'task' || page.back === 0) return next;
+  // Who reads back in the output keeps the place while more of it comes.
+  const last = before.output.at(-1);
+  const at = last ? found.output.lastIndexOf(last) : -1;
+  return at < 0 ? next : withPage(next, { back: page.back + found.output.length - 1 - at });
+}
+
+// Those of tasks that are out of view are kept while the tasks run: they are there at once when they are in view again.
+function withLines({ tasks, lastLines }: Picture, lines: ReadonlyMap<string, string>): Map<string, string> {
+  const kept = tasks.flatMap(({ id }) => {
+    const line = lines.get(id) ?? lastLines.get(id);
+    return line === undefined ? [] : [[id, line] as const];
+  });
+  return new Map(kept);
+}
+
+// What becomes active is added, what is no longer is taken away; oldest first, as the list comes.
+function withChanges(tasks: readonly TaskLine[], changed: readonly TaskRecord[]): readonly TaskLine[] {
+  if (changed.length === 0) return tasks;
+  const byId = new Map(tasks.map(task => [task.id, task]));
+  for (const task of changed) {
+    if (isActive(task.state)) byId.set(task.id, task);
+    else byId.delete(task.id);
+  }
+  return [...byId.values()].sort(
+    (a, b) => Date.parse(a.createdAt ?? '0') - Date.parse(b.createdAt ?? '0') || a.id.localeCompare(b.id),
+  );
+}

@@ -1,0 +1,7 @@
+// The cluster as one: what tasks, nodes and streams are together, for whoever looks.
+
+export { examine, type Finding } from './examine.ts';
+export { type GatherOptions, recallFromAll } from './recall.ts';
+export { type RepositoryState, readRepositoryState } from './repository.ts';
+export { canServe, isLaneServed } from './served.ts';
+export { type ClusterStatus, type Degraded, type LaneStatus, readStatus } from './status.ts';

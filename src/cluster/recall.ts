@@ -1,0 +1,185 @@
+// A question to all memories: scattered to the nodes that are there, gathered, and ranked as if of one store.
+// Promises:
+//  1. It ends early when all have answered, and at the deadline at the latest, with what came.
+//  2. Whoever is missing is named, with why. An answer that lacks nobody says so too.
+//  3. Ranks do not depend on which node a record lies on: see `memory/ranking.ts` for the three rounds and why.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '../bus/index.ts';
+import { addStatistics, askMemory, type Fused, fuse, idsByAgent, inOrder, longest } from '../memory/index.ts';
+import { readNodes, recentNodeEntries } from '../nodes/index.ts';
+import {
+  GATHER_MS_DEFAULT,
+  GATHER_NODES_MAX,
+  type GatheredReply,
+  type MemoriesVerb,
+  type MemoryItem,
+  type Missing,
+  type MissingNode,
+  memoriesSubject,
+  NodeCandidates,
+  NodeStatistics,
+  OrchError,
+  parseAs,
+  type RecallInput,
+  RecallRequest,
+} from '../protocol/index.ts';
+
+/** A node that was lost longer ago is no longer expected. */
+const LOST_EXPECTED_MS = 3_600_000;
+/** The first round may take this share of the time, the first two this one. */
+const SHARES = { statistics: 0.6, candidates: 0.9 };
+
+export interface GatherOptions {
+  /** Default 500 ms. */
+  deadlineMs?: number;
+  /** Only agents of this group. */
+  group?: string;
+}
+
+/** Asks all memories that the asker may read. Throws `usage`, or `unavailable` without a server. */
+export async function recallFromAll(
+  bus: Bus,
+  kind: 'recall' | 'search',
+  input: RecallInput,
+  { deadlineMs = GATHER_MS_DEFAULT, ...only }: GatherOptions = {},
+): Promise<GatheredReply> {
+  const request = parseAs(RecallRequest, input, kind);
+  const round = new Round(bus, deadlineMs);
+  await round.expect();
+  const { as, query, limit } = request;
+  const statistics = addStatistics(
+    (await round.ask('statistics', { as, kind, query, ...only }, NodeStatistics, SHARES.statistics)).map(
+      reply => reply.statistics,
+    ),
+  );
+  const replies = await round.ask(
+    'candidates',
+    { ...request, kind, statistics, ...only },
+    NodeCandidates,
+    SHARES.candidates,
+  );
+  const readFrom = round.elapsedMs;
+  const { best, method } = fuse(
+    replies.flatMap(reply => reply.candidates),
+    { limit, now: Date.now() },
+  );
+  const items = await round.read(as, best);
+  return {
+    items,
+    omitted: best.length - items.length,
+    method,
+    partial: round.missing.length > 0,
+    nodes: replies.length,
+    missing: round.missing,
+    // The stages of the slowest node, which went side by side; the way there and back is in the total.
+    timings: {
+      ...longest(replies.map(({ timings }) => timings)),
+      readMs: round.elapsedMs - readFrom,
+      totalMs: round.elapsedMs,
+    },
+  };
+}
+
+class Round {
+  readonly #bus: Bus;
+  readonly #deadlineMs: number;
+  readonly #began = performance.now();
+  /** The nodes that are still asked. */
+  #nodes = new Set<string>();
+  readonly missing: MissingNode[] = [];
+
+  constructor(bus: Bus, deadlineMs: number) {
+    this.#bus = bus;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  get elapsedMs(): number {
+    return performance.now() - this.#began;
+  }
+
+  /** Learns whom to expect: nodes whose agents have memories. Throws `unavailable` when that takes all of the time. */
+  async expect(): Promise<void> {
+    const since = new Date(Date.now() - LOST_EXPECTED_MS);
+    const known = Promise.all([readNodes(this.#bus), recentNodeEntries(this.#bus, since)]);
+    const [views, entries] = await withinMs(this.#deadlineMs, known);
+    for (const { id, presence, record, why } of views) {
+      const detail = why === undefined ? {} : { detail: why };
+      if (presence === 'incompatible') this.missing.push({ node: id, why: 'incompatible', ...detail });
+      else if (presence === 'corrupt') this.missing.push({ node: id, why: 'failed', ...detail });
+      else if (record?.features.includes('memory') && record.agents.length > 0) this.#nodes.add(id);
+    }
+    // An agent that was taken over by another node is not missing.
+    const owned = new Set(views.flatMap(({ record }) => record?.agents.map(({ id }) => id) ?? []));
+    for (const [id, { type, node }] of entries) {
+      const isGone = type === 'lost' && !views.some(view => view.id === id);
+      const hadMemories = node.features.includes('memory') && node.agents.some(agent => !owned.has(agent.id));
+      if (isGone && hadMemories) this.missing.push({ node: id, why: 'lost' });
+    }
+    for (const id of [...this.#nodes].slice(GATHER_NODES_MAX))
+      this.#give(id, { why: 'late', detail: `only ${GATHER_NODES_MAX} nodes are asked` });
+  }
+
+  /** Asks those who are left; who does not answer within a share of the time is asked no more. */
+  async ask<T extends { node: string; unread: { agent: string; why: string }[] }>(
+    verb: MemoriesVerb,
+    body: unknown,
+    schema: { safeParse(value: unknown): { success: true; data: T } | { success: false } },
+    share: number,
+  ): Promise<T[]> {
+    const waiting = new Set(this.#nodes);
+    const replies: T[] = [];
+    if (waiting.size === 0) return replies;
+    await this.#bus.gather(memoriesSubject(verb), body, {
+      deadlineMs: Math.max(1, this.#deadlineMs * share - this.elapsedMs),
+      onReply: reply => {
+        if (reply.kind === 'refused') return false;
+        const parsed = schema.safeParse(reply.value);
+        if (!parsed.success || !waiting.delete(parsed.data.node)) return false;
+        replies.push(parsed.data);
+        for (const { agent, why } of parsed.data.unread) this.#note(parsed.data.node, agent, why);
+        return waiting.size === 0;
+      },
+    });
+    for (const node of waiting) this.#give(node, { why: 'late' });
+    return replies;
+  }
+
+  /** The contents of the best, from their owners, best first. */
+  async read(as: string, best: readonly Fused[]): Promise<MemoryItem[]> {
+    const leftMs = Math.max(1, this.#deadlineMs - this.elapsedMs);
+    const read = await Promise.all(
+      [...idsByAgent(best)].map(async ([agent, ids]) => {
+        try {
+          return (await askMemory(this.#bus, agent, 'read', { as, ids }, leftMs)).items;
+        } catch (error) {
+          const node = best.find(({ candidate }) => candidate.agent === agent)?.candidate.node ?? agent;
+          this.#give(node, { why: 'late', detail: `its contents: ${(error as Error).message}` });
+          return [];
+        }
+      }),
+    );
+    return inOrder(best, read.flat());
+  }
+
+  // The node is asked on: its other agents answer.
+  #note(node: string, agent: string, why: string): void {
+    if (!this.missing.some(known => known.node === node))
+      this.missing.push({ node, why: 'failed', detail: `agent ${agent}: ${why}` });
+  }
+
+  #give(node: string, missing: { why: Missing; detail?: string }): void {
+    this.#nodes.delete(node);
+    if (!this.missing.some(known => known.node === node)) this.missing.push({ node, ...missing });
+  }
+}
+
+async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const timeout = sleep(ms, undefined, { signal: late.signal }).then(() => {
+    throw new OrchError('unavailable', `who is there could not be found out within ${ms} ms`);
+  });
+  // One of the two comes too late to be heard.
+  timeout.catch(() => {});
+  work.catch(() => {});
+  return Promise.race([work, timeout]).finally(() => late.abort());
+}

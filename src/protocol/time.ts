@@ -1,0 +1,4 @@
+// Times on the wire: ISO 8601 with an offset or `Z`.
+import * as z from 'zod';
+
+export const timestamp = () => z.iso.datetime({ offset: true });

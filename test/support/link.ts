@@ -1,0 +1,57 @@
+// A link to a server that can be cut: a TCP relay that lets nothing through while it is, and does not tell either side.
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+export class Link implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #isCut = false;
+  readonly url: string;
+
+  private constructor(server: Server, url: string) {
+    this.#server = server;
+    this.url = url;
+  }
+
+  static async to(url: string): Promise<Link> {
+    const { hostname, port } = new URL(url);
+    let link: Link;
+    const server = createServer(client => link.#relay(client, connect(Number(port), hostname)));
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    link = new Link(server, `nats://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`);
+    return link;
+  }
+
+  /** From now on nothing arrives on either side. */
+  cut(): void {
+    this.#isCut = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** What was sent meanwhile arrives, as after a network's outage. */
+  heal(): void {
+    this.#isCut = false;
+    for (const socket of this.#sockets) socket.resume();
+  }
+
+  #relay(client: Socket, upstream: Socket): void {
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      this.#sockets.add(from);
+      from.on('data', bytes => to.write(bytes));
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        this.#sockets.delete(from);
+        to.destroy();
+      });
+      if (this.#isCut) from.pause();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>(resolve => this.#server.close(() => resolve()));
+  }
+}
