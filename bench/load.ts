@@ -11,6 +11,8 @@ export interface Stage {
 
 /** Timers come up to a millisecond late or early; the rest of the way is waited for on the event loop. */
 const TIMER_SLACK_MS = 2;
+/** At more arrivals a second than this the loop would do nothing but wait; they come in bundles of a timer's length. */
+const PRECISE_RATE_MAX = 500;
 /** How often the number of users is brought in line with a ramp. */
 const RAMP_STEP_MS = 20;
 /** A segment of many minutes on a fast machine ends here. */
@@ -68,7 +70,7 @@ export async function runArrivals(
   const running = new Set<Promise<void>>();
   let intendedAt = start;
   while (intendedAt < end && performance.now() < end) {
-    await until(intendedAt);
+    await until(intendedAt, targetAt(stages, intendedAt - start) <= PRECISE_RATE_MAX);
     while (running.size >= usersMax) await Promise.race(running);
     const iteration: Promise<void> = iterate(intendedAt).finally(() => running.delete(iteration));
     running.add(iteration);
@@ -77,8 +79,9 @@ export async function runArrivals(
   await Promise.all(running);
 }
 
-async function until(time: number): Promise<void> {
+async function until(time: number, isPrecise: boolean): Promise<void> {
   const left = time - performance.now();
+  if (left > 0 && !isPrecise) return sleep(left);
   if (left > TIMER_SLACK_MS) await sleep(left - TIMER_SLACK_MS);
   while (performance.now() < time) await new Promise(resolve => setImmediate(resolve));
 }

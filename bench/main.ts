@@ -1,17 +1,23 @@
-// The benchmark from its command line to its exit code: a server of its own for each scenario, rounds that alternate
-// between orch and the least code that does the same, a summary, thresholds.
-// Promises: it ends within a time that is known from its flags; the server it starts is stopped and its data removed,
-// also after Ctrl-C; a task that was lost or ran twice fails the run whatever the thresholds say.
+// The benchmark from its command line to its exit code: servers of their own for each side in each scenario, rounds that
+// go from side to side, a summary, thresholds, and the page.
+// Promises: it ends within a time that is bounded for each scenario; the servers it starts are stopped and their data
+// removed, also after Ctrl-C; a task that was lost or ran twice fails the run whatever the thresholds say.
 import { OrchError } from '../src/protocol/index.ts';
+import { openBench } from './bench.ts';
 import { HELP, parseCommandLine, type Settings } from './command-line.ts';
-import { type Environment, openEnvironment } from './environment.ts';
+import { OWN_FOLDER, readSummaries, writePage } from './page/index.ts';
 import { judge, Report } from './report.ts';
-import { SCENARIOS } from './scenarios/index.ts';
+import { type ScenarioName, scenarioOf } from './scenarios/index.ts';
 import type { OrchLibrary } from './sides/index.ts';
-import { exportSummary, printHeader, printSummary } from './summary.ts';
+import { printHeader, printSummary, summaryOf, writeSummary } from './summary.ts';
+
+export { runChild } from './child.ts';
+export { runOwner } from './owner.ts';
 
 /** k6's own exit codes where there is one. */
 const EXIT = { ok: 0, checksFailed: 1, thresholdsCrossed: 99, invalidUsage: 104, interrupted: 105 };
+/** Draining 20,000 tasks at the pace of a slow disk, on seven sides, takes a quarter of an hour. */
+const SCENARIO_MS_MAX = 3_600_000;
 
 /** Runs the benchmark and returns the exit code. */
 export async function main(argv: readonly string[], orch: OrchLibrary): Promise<number> {
@@ -26,48 +32,74 @@ export async function main(argv: readonly string[], orch: OrchLibrary): Promise<
     process.stdout.write(HELP);
     return EXIT.ok;
   }
+  if (settings.from.length > 0) return writePageFrom(settings);
   const report = new Report(settings.thresholds);
   const interruption = new AbortController();
   const interrupt = () => interruption.abort(new OrchError('interrupted', 'interrupted'));
-  const watchdog = setTimeout(
-    () => interruption.abort(new OrchError('timeout', 'the run took far longer than its stages')),
-    timeLimitMs(settings),
-  );
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   try {
-    for (const [index, name] of settings.scenarios.entries())
-      await runScenario(name, index === 0, settings, report, orch, interruption.signal);
+    printHeader(settings);
+    for (const sync of settings.syncs)
+      for (const name of settings.scenarios) {
+        await runScenario(name, sync, settings, report, orch, interruption.signal);
+        // A run of an hour that breaks near its end has not been for nothing.
+        if (settings.summaryExport !== undefined)
+          await writeSummary(settings.summaryExport, summaryOf(settings, report, judge(report)));
+      }
   } catch (error) {
     if (!interruption.signal.aborted) throw error;
     process.stderr.write(`\n${(interruption.signal.reason as Error).message}\n`);
     return EXIT.interrupted;
   } finally {
-    clearTimeout(watchdog);
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
   const verdicts = judge(report);
   printSummary(report, verdicts);
-  if (settings.summaryExport !== undefined) await exportSummary(settings.summaryExport, report, verdicts);
+  if (settings.reportTo !== undefined)
+    await writePage(settings.reportTo, [summaryOf(settings, report, verdicts)]);
   if (report.checks.some(check => !check.ok)) return EXIT.checksFailed;
   return verdicts.some(verdict => !verdict.ok) ? EXIT.thresholdsCrossed : EXIT.ok;
 }
 
-// A server for each scenario, so that none works on what another left behind.
+async function writePageFrom({ from, reportTo }: Settings): Promise<number> {
+  try {
+    await writePage(reportTo ?? OWN_FOLDER, await readSummaries(from));
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof OrchError)) throw error;
+    process.stderr.write(`${error.message}\ntry --help\n`);
+    return EXIT.invalidUsage;
+  }
+}
+
 async function runScenario(
-  name: keyof typeof SCENARIOS,
-  isFirst: boolean,
+  name: ScenarioName,
+  sync: string,
   settings: Settings,
   report: Report,
   orch: OrchLibrary,
-  signal: AbortSignal,
+  interrupted: AbortSignal,
 ): Promise<void> {
-  const environment: Environment = await openEnvironment(settings, orch, signal);
+  const scenario = scenarioOf(name);
+  const { once } = scenario;
+  if (once && sync !== settings.syncs.at(once.at === 'first' ? 0 : -1)) {
+    report.absent.set(`${name} with sync ${sync}`, once.because);
+    return;
+  }
+  const late = new AbortController();
+  const overdue = () => late.abort(new OrchError('timeout', `${name} took longer than an hour`));
+  const watchdog = setTimeout(overdue, SCENARIO_MS_MAX);
+  const signal = AbortSignal.any([interrupted, late.signal]);
+  const sides = settings.sides.filter(side => scenario.sides.includes(side));
+  const leaseMs = scenario.leaseMs?.(settings.isSmoke);
+  const lease = leaseMs === undefined ? {} : { leaseMs };
+  const bench = await openBench({ settings, sync, sides, orch, report, ...lease });
   try {
-    report.facts = environment.facts;
-    if (isFirst) printHeader(environment, settings);
-    await Promise.race([SCENARIOS[name](environment, settings, report), rejectedBy(signal)]);
+    const section = report.section(`${name.toUpperCase()}, sync ${sync}: ${scenario.about}`, { sync });
+    await Promise.race([scenario.run(bench, section, report), rejectedBy(signal)]);
   } finally {
-    await environment.close();
+    clearTimeout(watchdog);
+    await bench.close();
   }
 }
 
@@ -76,10 +108,4 @@ function rejectedBy(signal: AbortSignal): Promise<never> {
     if (signal.aborted) reject(signal.reason);
     else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-}
-
-// Twice what the stages ask for, and a minute for starts, checks and a machine that is busy.
-function timeLimitMs({ scenarios, rounds, durationMs, stages, vus, sides }: Settings): number {
-  const segmentMs = (stages ? stages.reduce((sum, stage) => sum + stage.durationMs, 0) : durationMs) + 500;
-  return 60_000 + 2 * scenarios.length * (rounds + 1) * segmentMs * vus.length * sides.length;
 }

@@ -1,9 +1,8 @@
 // A cold publisher of the bare kind, for the cli scenario: connect, write, close.
-import { jetstream } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { barePublisher } from './sides/bare.ts';
+import { publishBare } from './sides/bare-publisher.ts';
+import { Writes } from './sides/writes.ts';
 
-const nc = await connect({ servers: process.argv[2] ?? '', noAsyncTraces: true });
-const id = await barePublisher(jetstream(nc))('true');
-process.stdout.write(`${id}\n`);
-await nc.close();
+const writes = new Writes(await connect({ servers: process.argv[2] ?? '', noAsyncTraces: true }));
+process.stdout.write(`${await publishBare(writes, 'true')}\n`);
+await writes.close();

@@ -26,6 +26,14 @@ await build({
   },
 });
 
+// Each beside its packages, which bench/peers installs; one that is not installed is reported as absent.
+await build({
+  ...shared,
+  outdir: join(here, 'peers/out'),
+  entryPoints: ['bullmq', 'graphile', 'pg-boss'].map(name => join(here, 'peers', `${name}.ts`)),
+  packages: 'external',
+});
+
 const { main } = await import(new URL('out/main.js', import.meta.url).href);
 // After an interruption connections may still be open.
 process.exit(await main(process.argv.slice(2), orch));

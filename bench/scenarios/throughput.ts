@@ -1,35 +1,33 @@
 // throughput: how many tasks a second go all the way, from publishing to acknowledged? Each virtual user publishes a
 // task, waits until it has ended and publishes the next, so that users are tasks in flight.
-import type { Settings } from '../command-line.ts';
-import type { Environment } from '../environment.ts';
+import { Books } from '../books.ts';
 import { peak, runUsers } from '../load.ts';
-import { metricOf, PerRound, type Report, Trend } from '../report.ts';
-import { Books, printRound, rounds } from './round.ts';
+import { OWN_SIDES, PEERS } from '../sides/index.ts';
+import { mapped, printRound, recordUsage, rounds } from './laps.ts';
+import type { Scenario } from './scenario.ts';
 
-export async function throughput(
-  environment: Environment,
-  settings: Settings,
-  report: Report,
-): Promise<void> {
-  const section = report.section('THROUGHPUT: publish to acknowledged');
-  const books = new Books();
-  for (const users of settings.stages ? [peak(settings.stages)] : settings.vus) {
-    const options = { slots: users, target: users, books, drive: runUsers };
-    for await (const turns of rounds(environment, settings, options)) {
-      for (const [side, { toEnd, perSecond, cpu }] of turns) {
-        const tags = `{side:${side},in_flight:${users}}`;
-        metricOf(section, `tasks${tags}`, () => new PerRound('/s')).add(perSecond);
-        metricOf(section, `task_duration${tags}`, () => new Trend()).merge(toEnd);
-        metricOf(section, `task_client_cpu${tags}`, () => new PerRound('µs')).add(cpu.clientUs);
-        if (cpu.serverUs !== undefined)
-          metricOf(section, `task_server_cpu${tags}`, () => new PerRound('µs')).add(cpu.serverUs);
+export const throughput: Scenario = {
+  about: 'tasks a second from publishing to acknowledged, so many in flight',
+  sides: [...OWN_SIDES, ...PEERS],
+  levels: { of: 'virtual users', all: [1, 100], smoke: [1, 20], max: 1_000 },
+  async run(bench, section, report) {
+    const { stages, levels } = bench.settings;
+    const books = new Books();
+    for (const users of stages ? [peak(stages)] : levels.throughput) {
+      const tags = { in_flight: users };
+      for await (const turns of rounds(bench, { slots: users, target: users, books, drive: runUsers })) {
+        section.figures(
+          'throughput',
+          '/s',
+          mapped(turns, turn => turn.perSecond),
+          tags,
+        );
+        for (const [side, { toEnd }] of turns)
+          section.trend('throughput_task_duration', { side, ...tags }).merge(toEnd);
+        recordUsage(section, 'throughput', turns, tags);
+        printRound(`throughput, ${users} in flight`, turns, ({ perSecond }) => `${perSecond.toFixed(0)}/s`);
       }
-      printRound(`throughput, ${users} in flight`, turns, ({ perSecond }) => `${perSecond.toFixed(0)}/s`);
-      const [orch, bare] = [turns.get('orch'), turns.get('bare')];
-      if (!orch || !bare) continue;
-      const ratio = orch.perSecond / bare.perSecond;
-      metricOf(section, `throughput_ratio{in_flight:${users}}`, () => new PerRound('x')).add(ratio);
     }
-  }
-  await books.close(environment, report, 'throughput');
-}
+    await books.close(bench, report, 'throughput');
+  },
+};

@@ -1,22 +1,35 @@
-// The sides that a scenario compares.
-import { openBare } from './bare.ts';
-import { openFloor } from './floor.ts';
-import { type OrchLibrary, openOrch } from './orch.ts';
-import type { Side, SideName, SideOptions } from './side.ts';
+// The sides by name. Peers are loaded only when asked for, from bench/peers with its own packages.
+import { bare } from './bare.ts';
+import { floor } from './floor.ts';
+import { type OrchLibrary, orchSide } from './orch.ts';
+import { Absent, type Side, type SideName } from './side.ts';
 
-export { BARE_JOURNAL, BARE_TASKS, provisionBare } from './bare.ts';
-export { FLOOR_TASKS } from './floor.ts';
-export type { OrchLibrary } from './orch.ts';
-export { Flights, payload, type Side, type SideName } from './side.ts';
+export { BARE_TASKS, provisionBare } from './bare.ts';
+export { type OrchLibrary, openOrchWorker, orchFinals } from './orch.ts';
+export * from './side.ts';
 
-/** Opens a side; returns when its worker is ready. */
-export function openSide(name: SideName, orch: OrchLibrary, options: SideOptions): Promise<Side> {
-  switch (name) {
-    case 'orch':
-      return openOrch(orch, options);
-    case 'bare':
-      return openBare(options);
-    case 'floor':
-      return openFloor(options);
+const PEER_MODULES: Partial<Record<SideName, string>> = {
+  bullmq: 'bullmq',
+  'graphile-worker': 'graphile',
+  'graphile-local': 'graphile',
+  'pg-boss': 'pg-boss',
+};
+
+/** Loads a side. Throws Absent when its packages are not installed. */
+export async function loadSide(name: SideName, library: OrchLibrary): Promise<Side> {
+  if (name === 'orch') return orchSide(library);
+  if (name === 'bare') return bare;
+  if (name === 'floor') return floor;
+  try {
+    const { sides } = (await import(
+      new URL(`../peers/out/${PEER_MODULES[name]}.js`, import.meta.url).href
+    )) as {
+      sides: Partial<Record<SideName, Side>>;
+    };
+    const side = sides[name];
+    if (side) return side;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
   }
+  throw new Absent(`${name} is not installed: npm ci --prefix bench/peers`);
 }

@@ -1,36 +1,110 @@
 // orch as its users have it: the library as it is built, with its defaults.
-import type { Hooks, Side, SideOptions } from './side.ts';
+import { countIds, messagesIn, purge, serveNats } from '../servers/nats.ts';
+import {
+  type Hooks,
+  LANE,
+  LEASE_MS,
+  laneIndex,
+  type Publisher,
+  type Side,
+  type WorkerOptions,
+} from './side.ts';
 
 export type OrchLibrary = typeof import('../../src/index.ts');
 
-/** A publisher and a worker of orch. The end of an attempt is heard from the worker's own log line. */
-export async function openOrch(
-  { connect, publishTask, runWorker }: OrchLibrary,
-  { url, slots, hooks }: SideOptions,
-): Promise<Side> {
-  const publisher = await connect({ servers: [url] });
-  const workerBus = await connect({ servers: [url] });
+const TASKS = 'ORCH_TASKS';
+const JOURNAL = 'ORCH_JOURNAL';
+const FINAL_TYPES = ['done', 'failed', 'cancelled'];
+const FINALS = FINAL_TYPES.map(type => `journal.task.*.${type}.*`);
+/** A result that takes longer is lost. */
+const RESULT_MS_MAX = 30_000;
+
+export const orchSide = (library: OrchLibrary): Side => ({
+  name: 'orch',
+  hasLanes: true,
+  serve: options =>
+    serveNats(options, async (_manager, url) => {
+      await using bus = await library.connect({ servers: [url], leaseMs: options.leaseMs ?? LEASE_MS });
+      await bus.provision();
+    }),
+  openPublisher: url => openOrchPublisher(library, url),
+  openWorker: (url, options) => openOrchWorker(library, [url], options),
+  openTail: async (url, onEnd) => {
+    const bus = await library.connect({ servers: [url] });
+    // All events, as `orch events` hears them.
+    bus.subscribe('events.>', subject => {
+      const [, , id = '', type = ''] = subject.split('.');
+      if (FINAL_TYPES.includes(type)) onEnd(id);
+    });
+    // The subscription is in place when the server has answered anything.
+    await bus.server();
+    return { close: () => bus.close() };
+  },
+  left: url => messagesIn(url, TASKS),
+  finals: url => orchFinals(url),
+  clear: url => purge(url, TASKS),
+});
+
+/** How often each task has a final entry. */
+export const orchFinals = (url: string | string[]) => countIds(url, JOURNAL, FINALS, 2);
+
+async function openOrchPublisher(
+  { connect, publishTask, waitForTask }: OrchLibrary,
+  url: string,
+): Promise<Publisher> {
+  const bus = await connect({ servers: [url] });
+  const publish: Publisher['publish'] = async (input, lane = LANE) =>
+    (await publishTask(bus, { input, capabilities: capabilitiesOf(lane) })).id;
+  return {
+    publish,
+    roundtrip: async input => {
+      const id = await publish(input);
+      await waitForTask(bus, id, AbortSignal.timeout(RESULT_MS_MAX));
+      return id;
+    },
+    close: () => bus.close(),
+  };
+}
+
+/** A worker of orch. The end of an attempt is heard from the worker's own log line. */
+export async function openOrchWorker(
+  { connect, runWorker }: OrchLibrary,
+  urls: string[],
+  { slots, hooks, lanes, leaseMs = LEASE_MS }: WorkerOptions,
+  replicas = 1,
+): Promise<{ close(): Promise<void> }> {
+  const bus = await connect({ servers: urls, leaseMs, replicas, patient: true });
   const numbers = new Map<string, number>();
-  const worker = await runWorker(workerBus, {
-    node: 'bench',
+  const worker = await runWorker(bus, {
+    node: `bench-${process.pid}`,
+    capabilities: [...new Set(lanes.flatMap(capabilitiesOf))],
     concurrency: slots,
     handler: ({ id, input }) => {
       const { n } = input as { n: number };
-      hooks.started(n);
       numbers.set(id, n);
+      return hooks.started(n);
     },
     logger: endLogger(numbers, hooks),
   });
   return {
-    name: 'orch',
-    publish: async input => (await publishTask(publisher, { input })).id,
     close: async () => {
       await worker.stop();
-      await workerBus.close();
-      await publisher.close();
+      await bus.close();
     },
   };
 }
+
+// A worker may have 64 capabilities and serve 256 lanes: the lanes of a scenario are one or two of a few.
+function capabilitiesOf(lane: string): readonly string[] {
+  if (lane === LANE) return [];
+  return combinations[laneIndex(lane) - 1] ?? [lane];
+}
+
+const CAPABILITIES = Array.from({ length: 24 }, (_, index) => `cap-${index}`);
+const combinations = CAPABILITIES.flatMap((one, index) => [
+  [one],
+  ...CAPABILITIES.slice(index + 1).map(other => [one, other]),
+]);
 
 function endLogger(numbers: Map<string, number>, hooks: Hooks) {
   const silent = () => {};

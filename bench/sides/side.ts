@@ -1,8 +1,10 @@
-// A side is one way to get a task from its publisher to its worker and to the end. All sides run in this process, the
-// publisher and the worker on a connection each, and are driven and watched in the same way.
-import { messageOf } from '../../src/protocol/index.ts';
+// A side is one way to get a task from its publisher to a worker and to its end, on a server of its own. All sides are
+// driven and watched alike: publisher and worker run in this process on connections of their own, and carry the same
+// payload. What a side cannot do (a result that the publisher sees, lanes) it leaves out, and scenarios leave it out.
 
-export type SideName = 'orch' | 'bare' | 'floor';
+export const OWN_SIDES = ['orch', 'bare', 'floor'] as const;
+export const PEERS = ['bullmq', 'graphile-worker', 'graphile-local', 'pg-boss'] as const;
+export type SideName = (typeof OWN_SIDES)[number] | (typeof PEERS)[number];
 
 /** What a task carries: its number in this run, and bytes up to PAYLOAD_BYTES. */
 export interface Payload {
@@ -15,103 +17,94 @@ const FILLER = 'x'.repeat(PAYLOAD_BYTES - '{"n":1234567,"filler":""}'.length);
 
 export const payload = (n: number): Payload => ({ n, filler: FILLER });
 
-/** A side that is ready for tasks. */
-export interface Side {
-  readonly name: SideName;
-  /** Publishes a task that carries this payload; returns its id when it is published. */
-  publish(payload: Payload): Promise<string>;
-  /** Returns when the worker has stopped. */
-  close(): Promise<void>;
+/** Where a task goes when nothing else is said. */
+export const LANE = 'any';
+
+/** `any`, `lane-1`, `lane-2` and so on. */
+export const laneName = (index: number): string => (index === 0 ? LANE : `lane-${index}`);
+
+/** The reverse of `laneName`; NaN for another name. */
+export const laneIndex = (lane: string): number =>
+  lane === LANE ? 0 : Number(/^lane-(\d+)$/.exec(lane)?.[1]);
+
+/** How long an attempt may stay silent on the sides whose setting it is; the default of orch. */
+export const LEASE_MS = 15_000;
+
+/** A side that cannot run here. `message` says what is missing and how to get it. */
+export class Absent extends Error {
+  override readonly name = 'Absent';
 }
+
+/** By name: peers are bundled by themselves and have a class of their own. */
+export const isAbsent = (error: unknown): error is Absent =>
+  error instanceof Error && error.name === 'Absent';
 
 /** What a worker calls. */
 export interface Hooks {
-  /** The handler's first line. */
-  started(n: number): void;
+  /** The handler's first line. A promise holds the handler until it settles. */
+  started(n: number): Promise<void> | undefined;
   /** The end is written and the acknowledgement sent. */
   ended(n: number): void;
   /** The task will not end, for this reason. */
   failed(n: number, error: unknown): void;
 }
 
-/** What a side needs to open. */
-export interface SideOptions {
+export interface ServeOptions {
+  /** An empty folder, which the caller removes. */
+  dataDir: string;
+  /** `always`: the disk has each write before it is acknowledged; else how seldom it is synced, such as `1000ms`. */
+  sync: string;
+  natsServer: string;
+  /** Default LEASE_MS. */
+  leaseMs?: number;
+}
+
+/** A server that runs. */
+export interface Served {
   url: string;
-  /** Tasks that its worker may run at once. */
+  pid: number;
+  /** Version and settings. */
+  facts: string;
+  stop(): Promise<void>;
+}
+
+export interface Publisher {
+  /** Returns the id when the task is as safe as the server's sync makes it. */
+  publish(payload: Payload, lane?: string): Promise<string>;
+  /** Many in one call. */
+  publishMany?(payloads: readonly Payload[], lane?: string): Promise<string[]>;
+  /** Publishes and returns the id when the result is here. */
+  roundtrip?(payload: Payload): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface WorkerOptions {
+  /** Tasks that may run at once. */
   slots: number;
   hooks: Hooks;
+  lanes: readonly string[];
+  /** Default LEASE_MS. */
+  leaseMs?: number;
 }
 
-/** One task on its way. Times are of `performance.now()`. */
-export interface Flight {
-  readonly n: number;
-  /** 0: never. */
-  startedAt: number;
-  endedAt: number;
-  /** Settles when the task has ended or is lost; never rejects. */
-  readonly over: Promise<void>;
-}
-
-/** Longer than a lease: a task that comes back after a lost delivery is slow, one that does not is lost. */
-const LOST_MS = 30_000;
-
-/** The tasks of one side that are on their way, and a count of what went wrong with them. */
-export class Flights implements Hooks {
-  readonly #open = new Map<number, Flight & { endsBy: number; land(): void }>();
-  readonly #sweep: NodeJS.Timeout;
-  #next = 1;
-  taken = 0;
-  /** Starts of tasks that were started before, or are not known. */
-  doubled = 0;
-  lost = 0;
-
-  constructor() {
-    this.#sweep = setInterval(() => this.#loseOverdue(), 1_000).unref();
-  }
-
-  /** A new task, from now on watched. */
-  take(): Flight {
-    let land = () => {};
-    const over = new Promise<void>(resolve => {
-      land = resolve;
-    });
-    const n = this.#next++;
-    const flight = { n, startedAt: 0, endedAt: 0, over, land, endsBy: performance.now() + LOST_MS };
-    this.#open.set(n, flight);
-    this.taken++;
-    return flight;
-  }
-
-  started(n: number): void {
-    const flight = this.#open.get(n);
-    if (flight?.startedAt === 0) flight.startedAt = performance.now();
-    else this.doubled++;
-  }
-
-  ended(n: number): void {
-    const flight = this.#open.get(n);
-    if (!flight) return;
-    this.#open.delete(n);
-    flight.endedAt = performance.now();
-    flight.land();
-  }
-
-  failed(n: number, error: unknown): void {
-    const flight = this.#open.get(n);
-    if (!flight) return;
-    process.stderr.write(`task ${n}: ${messageOf(error)}\n`);
-    this.#open.delete(n);
-    this.lost++;
-    flight.land();
-  }
-
-  close(): void {
-    clearInterval(this.#sweep);
-  }
-
-  #loseOverdue(): void {
-    const now = performance.now();
-    for (const [n, { endsBy }] of this.#open)
-      if (endsBy < now) this.failed(n, `not ended within ${LOST_MS / 1_000}s`);
-  }
+export interface Side {
+  readonly name: SideName;
+  /** Has queues that a worker may or may not serve. */
+  readonly hasLanes: boolean;
+  /** Starts a server and makes what the side needs. Throws Absent. */
+  serve(options: ServeOptions): Promise<Served>;
+  /** `results`: its `roundtrip` will be used. */
+  openPublisher(url: string, options?: { results?: boolean }): Promise<Publisher>;
+  /** Returns when the worker is ready. Its `close` returns when it has stopped. */
+  openWorker(url: string, options: WorkerOptions): Promise<{ close(): Promise<void> }>;
+  /** Watches all tasks and calls back for each that ends. Returns when nothing more is missed. */
+  openTail?(url: string, onEnd: (id: string) => void): Promise<{ close(): Promise<void> }>;
+  /** How many tasks wait or run. */
+  left(url: string): Promise<number>;
+  /** How often each task has ended by the side's own records; undefined: it keeps none. */
+  finals?(url: string): Promise<Map<string, number>>;
+  /** Does at once what its server would do by itself within minutes of a large change. */
+  settle?(url: string): Promise<void>;
+  /** Removes all tasks that wait. */
+  clear(url: string): Promise<void>;
 }

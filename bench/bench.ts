@@ -1,0 +1,97 @@
+// What a scenario runs in: each side with a server of its own, so that memory and disk are its own too, and the facts
+// that figures depend on.
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findServer } from '../src/bus/index.ts';
+import { env, paths } from '../src/config/index.ts';
+import type { Settings } from './command-line.ts';
+import type { Report } from './report.ts';
+import {
+  isAbsent,
+  loadSide,
+  type OrchLibrary,
+  type Served,
+  type Side,
+  type SideName,
+} from './sides/index.ts';
+
+/** A side and its server. */
+export interface Contestant {
+  side: Side;
+  served: Served;
+}
+
+export interface Bench {
+  orch: OrchLibrary;
+  settings: Settings;
+  sync: string;
+  contestants: readonly Contestant[];
+  natsServer: string;
+  /** A folder for servers that a scenario starts itself. */
+  dataDir: string;
+  close(): Promise<void>;
+}
+
+export interface BenchOptions {
+  settings: Settings;
+  sync: string;
+  /** Those of the settings' sides that the scenario can use. */
+  sides: readonly SideName[];
+  leaseMs?: number;
+  orch: OrchLibrary;
+  report: Report;
+}
+
+/** The folder of the bundle. Data lie beside it, on a real disk: a temporary folder in memory has nothing to sync. */
+const OUT = dirname(fileURLToPath(import.meta.url));
+
+/** Starts the servers. `close` stops them and removes their data. */
+export async function openBench(options: BenchOptions): Promise<Bench> {
+  const { settings, sync, sides, orch, report } = options;
+  const { path: natsServer } = await findServer({
+    given: settings.natsServer ?? env('ORCH_NATS_SERVER'),
+    cacheDir: paths().cache,
+    path: env('PATH') ?? '',
+  });
+  const dataDir = await mkdtemp(join(settings.data ?? OUT, 'data-'));
+  // PostgreSQL runs as somebody else and has to get at its folder in there.
+  await chmod(dataDir, 0o711);
+  const contestants: Contestant[] = [];
+  const close = async () => {
+    await Promise.all(contestants.map(({ served }) => served.stop()));
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
+  };
+  Object.assign(report.facts, machineFacts());
+  try {
+    for (const name of sides) {
+      if (report.absent.has(name)) continue;
+      const folder = join(dataDir, name);
+      await mkdir(folder);
+      const lease = options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs };
+      try {
+        const side = await loadSide(name, orch);
+        const served = await side.serve({ dataDir: folder, sync, natsServer, ...lease });
+        contestants.push({ side, served });
+        report.facts[`${name}, ${sync}`] = served.facts;
+      } catch (error) {
+        if (!isAbsent(error)) throw error;
+        report.absent.set(name, error.message);
+        process.stderr.write(`absent: ${error.message}\n`);
+      }
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { orch, settings, sync, contestants, natsServer, dataDir, close };
+}
+
+const machineFacts = (): Record<string, string> => ({
+  date: new Date().toISOString(),
+  cpu: `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}, load ${loadavg()[0]?.toFixed(1)}`,
+  memory: `${Math.round(totalmem() / 1024 ** 3)} GiB`,
+  system: `${process.platform} ${process.arch} ${release()}`,
+  node: process.version,
+});
