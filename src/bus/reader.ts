@@ -1,4 +1,5 @@
 // Reads of stored messages without a consumer: the last one on a subject, one by its sequence, or a range.
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   createInbox,
   headers,
@@ -12,6 +13,7 @@ import { OrchError } from '../protocol/index.ts';
 import { toOrchError } from './errors.ts';
 
 const BATCH = 1_000;
+const TURN_MESSAGES = 100;
 const RESEND_MS = 1_000;
 
 /** A message as a stream holds it. */
@@ -84,7 +86,11 @@ export class Reader {
       : { seq: Math.max(1, options.from ?? 1) };
     while (!options.signal?.aborted) {
       const batch = await this.#batch(stream, { ...from, batch: BATCH, next_by_subj: options.filter });
-      yield* batch.messages;
+      for (const [index, message] of batch.messages.entries()) {
+        yield message;
+        // Whoever reads much holds up nobody else in the process.
+        if (index % TURN_MESSAGES === TURN_MESSAGES - 1) await turn();
+      }
       const last = batch.messages.at(-1);
       if (!last || batch.pending === 0) return;
       from = { seq: last.seq + 1 };

@@ -5,6 +5,7 @@ import type { Bus, Stored } from '../bus/index.ts';
 import {
   BOARD,
   boardSubject,
+  isFinal,
   JOURNAL,
   OrchError,
   type Priority,
@@ -31,18 +32,29 @@ export type TaskLine = Pick<TaskRecord, 'id' | 'state' | 'priority' | 'lane'> & 
 /** All tasks that match, oldest first. Throws `unavailable` or `not_found` when orch was never used on this server. */
 export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<TaskLine[]> {
   const tasks = new Map<string, TaskLine>();
+  // Of most tasks nothing is asked but that they are over, and that is told without reading the whole entry.
+  const wantsFinal = !filter.states?.length || filter.states.some(isFinal);
+  const over = new Set<string>();
+  const take = (id: string, stored: Stored) => {
+    if (!wantsFinal && isFinalEntry(stored.bytes)) {
+      over.add(id);
+      tasks.delete(id);
+      return;
+    }
+    over.delete(id);
+    const task = tryReadEntry(stored)?.task;
+    if (task) tasks.set(id, task);
+  };
   let boardEnd = 0;
-  for await (const { task, source } of boardLines(bus)) {
+  for await (const { id, source, stored } of boardLines(bus)) {
     boardEnd = Math.max(boardEnd, source);
-    if (task) tasks.set(task.id, task);
+    take(id, stored);
   }
-  for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>', from: boardEnd + 1 })) {
-    const line = tryReadEntry(stored);
-    if (line) tasks.set(line.task.id, line.task);
-  }
+  for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>', from: boardEnd + 1 }))
+    take(stored.subject.split('.')[2] ?? '', stored);
   for (const subject of await bus.subjects(TASKS, 'tasks.>')) {
     const address = parseTaskSubject(subject);
-    if (address && !tasks.has(address.taskId)) {
+    if (address && !tasks.has(address.taskId) && !over.has(address.taskId)) {
       tasks.set(address.taskId, {
         id: address.taskId,
         state: 'queued',
@@ -63,7 +75,8 @@ export async function trimBoard(
   { before, max, check }: { before: Date; max: number; check(): void },
 ): Promise<number> {
   const lines: { task: TaskRecord | undefined; source: number }[] = [];
-  for await (const line of boardLines(bus)) lines.push(line);
+  for await (const { stored, source } of boardLines(bus))
+    lines.push({ task: tryReadEntry(stored)?.task, source });
   const newest = lines.reduce((most, { source }) => Math.max(most, source), 0);
   const over = lines.flatMap(({ task, source }) =>
     task &&
@@ -81,14 +94,20 @@ export async function trimBoard(
 }
 
 // The board's entries, each with the journal sequence that it comes from; none without a board.
-async function* boardLines(bus: Bus): AsyncGenerator<{ task: TaskRecord | undefined; source: number }> {
+async function* boardLines(bus: Bus): AsyncGenerator<{ id: string; source: number; stored: Stored }> {
   try {
     for await (const stored of bus.range(BOARD, { filter: boardSubject('*') }))
-      yield { task: tryReadEntry(stored)?.task, source: journalSequence(stored) };
+      yield { id: stored.subject.split('.').at(-1) ?? '', source: journalSequence(stored), stored };
   } catch (error) {
     if (!(error instanceof OrchError && error.code === 'not_found')) throw error;
   }
 }
+
+// orch writes the type of an entry first; an entry that another client wrote otherwise is read whole.
+const FINAL_BEGINNINGS = ['done', 'failed', 'cancelled'].map(type => Buffer.from(`{"type":"${type}",`));
+
+const isFinalEntry = (bytes: Uint8Array): boolean =>
+  FINAL_BEGINNINGS.some(beginning => beginning.equals(bytes.subarray(0, beginning.length)));
 
 // `Nats-Stream-Source: ORCH_JOURNAL 17 ...`
 function journalSequence(stored: Stored): number {

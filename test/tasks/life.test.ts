@@ -1,7 +1,15 @@
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
-import { anyTaskSubject, encode, JOURNAL, OrchError, TASKS, taskSubject } from '../../src/protocol/index.ts';
+import {
+  anyTaskSubject,
+  encode,
+  JOURNAL,
+  OrchError,
+  OUTPUT,
+  TASKS,
+  taskSubject,
+} from '../../src/protocol/index.ts';
 import {
   cancelTask,
   claim,
@@ -463,6 +471,37 @@ describe('watching', () => {
     expect((await listTasks(bus, { lane })).map(task => task.id).sort()).toEqual([...ids].sort());
     await cancelTask(bus, ids[0] ?? '', 'op');
     expect((await listTasks(bus, { lane, states: ['cancelled'] })).map(task => task.id)).toEqual([ids[0]]);
+  });
+
+  test('a list of open tasks leaves out those that are over, in whatever order their ends were written', async () => {
+    const { capabilities, lane } = ownLane();
+    const ids = [newTaskId(), newTaskId(), newTaskId()] as const;
+    for (const id of ids) await publishTask(bus, { id, capabilities }, 'alice');
+    await cancelTask(bus, ids[0], 'op');
+    // Another client's, whose first field is not the type.
+    const { type, ...entry } = JSON.parse(
+      Buffer.from((await bus.last(JOURNAL, `journal.task.${ids[0]}.>`))?.bytes ?? []).toString(),
+    );
+    entry.task.id = ids[1];
+    await bus.write(`journal.task.${ids[1]}.cancelled.other`, encode({ ...entry, type }));
+    expect((await listTasks(bus, { lane, states: ['queued'] })).map(task => task.id)).toEqual([ids[2]]);
+  });
+
+  test('whoever reads a long list holds up nobody else in the process', async () => {
+    const chunk = { at: new Date().toISOString(), stream: 'log', lines: ['x'], dropped: 0 };
+    await Promise.all(Array.from({ length: 900 }, () => bus.write('output.long-list.1.w1', encode(chunk))));
+    let [read, readInTurn, longest] = [0, 0, 0];
+    const nextTurn = () => {
+      readInTurn = 0;
+      turn = setImmediate(nextTurn);
+    };
+    let turn = setImmediate(nextTurn);
+    for await (const _ of bus.range(OUTPUT, { filter: 'output.long-list.>' })) {
+      read++;
+      longest = Math.max(longest, ++readInTurn);
+    }
+    clearImmediate(turn);
+    expect([read, longest <= 100]).toEqual([900, true]);
   });
 
   test('a foreign line in the journal ends no list', async () => {

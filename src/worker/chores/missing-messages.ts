@@ -1,9 +1,10 @@
 // Finds tasks that the journal has as waiting or running and the queue has no message of, and repairs them.
-import { isFinal, TASKS } from '../../protocol/index.ts';
+import { isFinal, TASK_STATES, TASKS } from '../../protocol/index.ts';
 import { HALF_PUBLISHED_MS, listTasks, repairTask } from '../../tasks/index.ts';
 import type { Chore, ChoreContext } from '../janitor.ts';
 
 const ROUND_MAX = 500;
+const OPEN = TASK_STATES.filter(state => !isFinal(state));
 
 /** `olderThanMs`: how long an entry may be without a message. */
 export const missingMessages = (olderThanMs = HALF_PUBLISHED_MS): Chore => ({
@@ -17,8 +18,8 @@ async function repairMissing(
   olderThanMs: number,
 ): Promise<number> {
   const before = Date.now() - olderThanMs;
-  const open = (await listTasks(bus)).filter(
-    ({ state, updatedAt }) => !isFinal(state) && updatedAt !== undefined && Date.parse(updatedAt) < before,
+  const open = (await listTasks(bus, { states: OPEN })).filter(
+    ({ updatedAt }) => updatedAt !== undefined && Date.parse(updatedAt) < before,
   );
   if (open.length === 0) return 0;
   const queued = new Set((await bus.subjects(TASKS, 'tasks.>')).map(subject => subject.split('.').at(-1)));
