@@ -67,9 +67,12 @@ export class Delivery {
 // `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<ns>.<pending>`, or with a domain and an
 // account hash before the stream.
 function parseAckSubject(subject: string) {
-  const tokens = subject.split('.');
-  const offset = tokens.length >= 11 ? 6 : 4;
-  const number = (i: number) => Number(tokens[offset + i]);
+  // Where each token ends. No two subjects are alike, and to split one costs as much as all the rest of a delivery.
+  const ends: number[] = [];
+  for (let at = subject.indexOf('.'); at >= 0; at = subject.indexOf('.', at + 1)) ends.push(at);
+  const offset = ends.length >= 10 ? 6 : 4;
+  const number = (i: number) =>
+    Number(subject.slice((ends[offset + i - 1] ?? subject.length) + 1, ends[offset + i]));
   return {
     deliveryCount: number(0),
     streamSeq: number(1),

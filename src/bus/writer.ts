@@ -6,7 +6,7 @@
 //  2. While the connection is away a write is kept and sent again when it is back, until its deadline. A caller whose
 //     write may so arrive twice recognises its own by the compare-and-set or the nonce.
 //  3. At most IN_FLIGHT_MAX writes wait; one more is refused.
-import { createInbox, headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { OrchError } from '../protocol/index.ts';
 import { API_ERROR } from './errors.ts';
 
@@ -15,6 +15,7 @@ const RESEND_MS = 2_000;
 /** The pause before a refused write is tried again. */
 const RETRY_MS = 250;
 const SWEEP_MS = 100;
+const LINE_END = /[\r\n]/;
 
 /** What a stream must hold for a write to be accepted. */
 export interface Expectation {
@@ -98,12 +99,9 @@ export class Writer {
   #send(token: string, waiting: Waiting): void {
     waiting.sentAt = performance.now();
     try {
-      const reply = { reply: this.#prefix + token };
-      this.#nc.publish(
-        waiting.subject,
-        waiting.bytes,
-        waiting.headers ? { ...reply, headers: waiting.headers } : reply,
-      );
+      const reply = this.#prefix + token;
+      const { subject, bytes, headers } = waiting;
+      this.#nc.publish(subject, bytes, headers ? { reply, headers } : { reply });
     } catch (error) {
       this.#finish(token, w =>
         w.reject(
@@ -191,13 +189,31 @@ export class Writer {
   }
 }
 
+// As they stand on the wire. The client's own object folds, searches and checks each name again for each message, and
+// of all that it can do only `encode` is asked for when a message is published.
 function writeHeaders({ expect, headers: extra }: WriteOptions): MsgHdrs | undefined {
   if (!expect && !extra) return undefined;
-  const all = headers();
+  let text = 'NATS/1.0\r\n';
   if (expect) {
-    all.set('Nats-Expected-Last-Subject-Sequence', String(expect.lastSequence));
-    all.set('Nats-Expected-Last-Subject-Sequence-Subject', expect.filter);
+    text += `Nats-Expected-Last-Subject-Sequence: ${expect.lastSequence}\r\n`;
+    text += `Nats-Expected-Last-Subject-Sequence-Subject: ${expect.filter}\r\n`;
   }
-  for (const [key, value] of Object.entries(extra ?? {})) all.set(key, value);
-  return all;
+  for (const key in extra) {
+    const value = extra[key] ?? '';
+    if (LINE_END.test(value)) throw new OrchError('usage', `header ${key} has more than one line`);
+    text += `${key}: ${value}\r\n`;
+  }
+  return new WireHeaders(`${text}\r\n`) as unknown as MsgHdrs;
+}
+
+class WireHeaders {
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  encode(): Uint8Array {
+    return Buffer.from(this.#text);
+  }
 }

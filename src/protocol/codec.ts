@@ -13,7 +13,6 @@ export type Encoding = 'json' | 'msgpack';
 // which the journal is written in, can carry.
 const packr = new Packr({ useRecords: false, int64AsType: 'number' });
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-const toUtf8 = new TextEncoder();
 
 /** The encoding that a Content-Type header asks for; absent and unknown ones mean JSON. */
 export function encodingOf(contentType: string | undefined): Encoding {
@@ -21,7 +20,7 @@ export function encodingOf(contentType: string | undefined): Encoding {
 }
 
 export function encode(value: unknown, encoding: Encoding = 'json'): Uint8Array {
-  return encoding === 'msgpack' ? packr.pack(value) : toUtf8.encode(JSON.stringify(value));
+  return encoding === 'msgpack' ? packr.pack(value) : Buffer.from(JSON.stringify(value));
 }
 
 /** Reads bytes. Throws `usage` with the parser's reason when they are not in that encoding. */

@@ -30,7 +30,7 @@ export type Appended =
   | { kind: 'written'; seq: number; record: TaskRecord }
   | { kind: 'conflict'; last: JournalLine | undefined };
 
-export const newNonce = (): string => randomHex().slice(0, 20);
+export const newNonce = (): string => randomHex(10);
 
 /** The last entry that decides about a task; without one, its `queued` entry; without that, undefined. */
 export async function lastEntry(

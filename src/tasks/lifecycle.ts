@@ -48,39 +48,52 @@ export const TRANSITIONS: Record<Change['type'], { from: readonly TaskState[]; t
   servable: { from: ['queued', 'retrying'] },
 };
 
-const OUTCOME = ['endedAt', 'reason', 'error', 'exitCode', 'question', 'notBefore'] as const;
-
 /** The next record, or undefined when the change is not allowed in the record's state. `at` is an ISO time. */
 export function apply(record: TaskRecord, change: Change, at: string): TaskRecord | undefined {
   const { from, to } = TRANSITIONS[change.type];
   if (!from.includes(record.state)) return undefined;
   const next: TaskRecord = { ...record, state: to ?? record.state, updatedAt: at };
-  if ('unservableSince' in next) delete next.unservableSince;
-  if (change.type === 'unservable') return Object.assign(next, { unservableSince: at });
-  if (change.type === 'servable') return next;
+  next.unservableSince = change.type === 'unservable' ? at : undefined;
+  if (change.type === 'unservable' || change.type === 'servable') return next;
   // What was said of the state before is said no more.
-  for (const key of OUTCOME) if (key in next) delete next[key];
+  Object.assign(next, NO_OUTCOME);
   switch (change.type) {
-    case 'claimed': {
-      if ('startedAt' in next) delete next.startedAt;
-      const { node, queueSeq, leaseMs } = change;
-      return Object.assign(next, { node, queueSeq, leaseMs, claimedAt: at, attempt: record.attempt + 1 });
-    }
+    case 'claimed':
+      next.node = change.node;
+      next.queueSeq = change.queueSeq;
+      next.leaseMs = change.leaseMs;
+      next.claimedAt = at;
+      next.startedAt = undefined;
+      next.attempt = record.attempt + 1;
+      return next;
     case 'started':
-      return Object.assign(next, { startedAt: at });
+      next.startedAt = at;
+      return next;
     case 'blocked':
-      return Object.assign(next, { question: change.question.slice(0, ERROR_LENGTH_MAX) });
-    case 'released':
-      return Object.assign(next, outcome(change, at), {
-        forgiven: record.forgiven + 1,
-        released: record.released + 1,
-      });
+      next.question = change.question.slice(0, ERROR_LENGTH_MAX);
+      return next;
     case 'requeued':
-      return Object.assign(next, { forgiven: record.attempt, released: 0 });
+      next.forgiven = record.attempt;
+      next.released = 0;
+      return next;
+    case 'released':
+      next.forgiven = record.forgiven + 1;
+      next.released = record.released + 1;
+      return Object.assign(next, outcome(change, at));
     default:
       return Object.assign(next, outcome(change, at));
   }
 }
+
+/** Fields that a change leaves out are undefined, and so not written: a delete would make the record slow for good. */
+const NO_OUTCOME = {
+  endedAt: undefined,
+  reason: undefined,
+  error: undefined,
+  exitCode: undefined,
+  question: undefined,
+  notBefore: undefined,
+};
 
 function outcome(
   { type: _, ...fields }: Change & { error?: string; reason?: string },
@@ -144,9 +157,10 @@ export function backoffMs(backoff: Backoff, failures: number, random: number): n
   return Math.round(full / 2 + (full / 2) * random);
 }
 
-const RECORD_ONLY: ReadonlySet<string> = new Set(
-  Object.keys(TaskRecord.shape).filter(key => !(key in TaskMessage.shape)),
-);
+const KNOWN: ReadonlySet<string> = new Set([
+  ...Object.keys(TaskRecord.shape),
+  ...Object.keys(TaskMessage.shape),
+]);
 
 /** The record of a task that nobody has claimed yet, from its message and where that lies. */
 export function queuedRecord(
@@ -154,24 +168,43 @@ export function queuedRecord(
   message: TaskMessage,
   createdAt: string,
 ): TaskRecord {
-  // Field by field: a spread with something left out, or a delete, makes an object slow for all that comes after.
-  const record = {} as TaskRecord;
-  for (const key in message) {
-    // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work. Fields that
-    // orch does not know are kept; one that is called as a field of the record would pass for it.
-    if (key !== 'input' && !RECORD_ONLY.has(key)) record[key] = message[key];
-  }
-  return Object.assign(record, {
+  // Field by field, and with those that a claim will fill: records of one shape are copied and written fast.
+  const record: TaskRecord = {
     id: address.taskId,
-    state: 'queued' as const,
+    state: 'queued',
     priority: address.priority,
     lane: address.lane,
+    description: message.description,
+    repo: message.repo,
+    labels: message.labels,
+    timeoutMs: message.timeoutMs,
+    stallTimeoutMs: message.stallTimeoutMs,
+    maxAttempts: message.maxAttempts,
+    backoff: message.backoff,
+    notBefore: message.notBefore,
+    createdBy: message.createdBy,
+    traceparent: message.traceparent,
     createdAt,
     updatedAt: createdAt,
     attempt: 0,
     forgiven: 0,
     released: 0,
-  });
+    node: undefined,
+    queueSeq: undefined,
+    leaseMs: undefined,
+    claimedAt: undefined,
+    startedAt: undefined,
+    endedAt: undefined,
+    reason: undefined,
+    error: undefined,
+    exitCode: undefined,
+    question: undefined,
+    unservableSince: undefined,
+  };
+  // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work. Fields that
+  // orch does not know are kept; one that is called as a field of the record would pass for it.
+  for (const key in message) if (!KNOWN.has(key)) record[key] = message[key];
+  return record;
 }
 
 /** What a delivery of a task's message means, given the last entry about the task. */

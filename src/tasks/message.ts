@@ -45,7 +45,8 @@ export function readMessage(delivery: Pick<Delivery, 'subject' | 'headers' | 'by
     const message = parseAs(TaskMessage, value, 'task');
     const header = delivery.headers?.get('traceparent') ?? '';
     const traced = message.traceparent ?? (TRACEPARENT.test(header) ? header : undefined);
-    return { kind: 'valid', address, message: { ...message, traceparent: childSpan(traced) } };
+    message.traceparent = childSpan(traced);
+    return { kind: 'valid', address, message };
   } catch (error) {
     return { kind: 'invalid', address, error: messageOf(error) };
   }

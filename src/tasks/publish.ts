@@ -44,45 +44,34 @@ export interface Published {
   record: TaskRecord;
 }
 
-/** The part of a spec that becomes the subject; a spec may come from a file. */
-const Addressed = z.looseObject({
+/** A spec may come from a file. */
+const Spec = z.looseObject({
+  ...TaskMessage.shape,
+  // Both are the publisher's to say.
+  createdAt: z.unknown().optional(),
+  createdBy: TaskMessage.shape.createdBy.unwrap().optional(),
   id: z.string().optional(),
   capabilities: z.array(z.string()).default([]),
   priority: z.string().default('medium'),
 });
-type Addressed = z.infer<typeof Addressed>;
 
 /** Marks a queue message as its publisher's own, to tell a resend from somebody else's task. */
 const NONCE_HEADER = 'Orch-Nonce';
 
 /** A new id: sorts by time, and two machines do not meet. */
-export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomHex().slice(0, 10)}`;
+export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomHex(5)}`;
 
 /**
  * Publishes a task. Throws `usage` for a field that is not allowed, `too_large` over 512 KiB, and `unavailable` when
  * the queue did not acknowledge: whether the task is queued is then unknown, and publishing the same id again is safe.
  */
 export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Promise<Published> {
-  const {
-    id = newTaskId(),
-    capabilities,
-    priority: given,
-    ...fields
-  } = parseAs(Addressed, spec, 'task') as Addressed & TaskSpec;
-  parseId(id, 'id');
-  const lane = laneOf(capabilities);
-  const priority = parsePriority(given);
+  const given = parseAs(Spec, spec, 'task');
+  const id = given.id === undefined ? newTaskId() : parseId(given.id, 'id');
+  const lane = laneOf(given.capabilities);
+  const priority = parsePriority(given.priority);
   const createdAt = new Date().toISOString();
-  const message = parseAs(
-    TaskMessage,
-    {
-      ...fields,
-      createdAt,
-      createdBy: fields.createdBy ?? actor,
-      traceparent: childSpan(fields.traceparent),
-    },
-    'task',
-  );
+  const message = messageFrom(given, actor, createdAt);
   const bytes = encode(message);
   if (bytes.length > TASK_BYTES_MAX) {
     throw new OrchError(
@@ -119,6 +108,26 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
     return explainConflict(bus, record, actor, nonce, queued.value.seq);
   // Without its entry the task is queued all the same: the claim writes what is missing.
   return { id, created: true, state: 'queued', record };
+}
+
+// Field by field, which is fast; what stands in the subject is left out, and fields that orch does not know are kept.
+function messageFrom(given: z.infer<typeof Spec>, actor: string, createdAt: string): TaskMessage {
+  const message: TaskMessage = {
+    description: given.description,
+    repo: given.repo,
+    labels: given.labels,
+    timeoutMs: given.timeoutMs,
+    stallTimeoutMs: given.stallTimeoutMs,
+    maxAttempts: given.maxAttempts,
+    backoff: given.backoff,
+    notBefore: given.notBefore,
+    createdBy: given.createdBy ?? actor,
+    traceparent: childSpan(given.traceparent),
+    createdAt,
+    input: given.input,
+  };
+  for (const key in given) if (!(key in Spec.shape)) message[key] = given[key];
+  return message;
 }
 
 // The queue took the message, but the journal knows the id.

@@ -3,6 +3,8 @@ import { randomHex } from './random.ts';
 
 /** A span within the trace of `parent`, or the first of a new trace. */
 export function childSpan(parent: string | undefined): string {
-  const [, traceId, , flags] = parent?.split('-') ?? [];
-  return `00-${traceId ?? randomHex()}-${randomHex().slice(0, 16)}-${flags ?? '01'}`;
+  // `00-`, 32 digits of the trace, 16 of the span, two of flags.
+  return parent === undefined
+    ? `00-${randomHex(16)}-${randomHex(8)}-01`
+    : `00-${parent.slice(3, 35)}-${randomHex(8)}-${parent.slice(53, 55)}`;
 }

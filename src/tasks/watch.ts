@@ -1,9 +1,7 @@
 // What happened to one task and what it printed: as it is stored, and as it comes.
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../bus/index.ts';
 import {
-  decidedFilter,
   decode,
   historyFilter,
   isFinal,
@@ -78,32 +76,44 @@ export async function* followTask(
  * The event of an end says when to look; the journal says what it is, also where an event was lost.
  */
 export async function waitForTask(bus: Bus, taskId: string, signal: AbortSignal): Promise<TaskRecord> {
-  const ears = new EventTarget();
+  let wasHeard = false;
+  let wake = () => {};
   const stop = bus.subscribe(taskEvents(taskId), subject => {
-    if (FINAL_TYPES.has(parseEntrySubject(subject)?.type ?? '')) ears.dispatchEvent(new Event('end'));
+    if (!FINAL_TYPES.has(parseEntrySubject(subject)?.type ?? '')) return;
+    wasHeard = true;
+    wake();
   });
+  const abort = () => wake();
+  signal.addEventListener('abort', abort);
   try {
-    for (let looks = 0; ; looks++) {
-      // Listened to before the look, so that an end in between is not missed.
-      const heard = once(ears, 'end', {
-        signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_AGAIN_MS)]),
-      });
-      heard.catch(() => {});
-      const record = await look(bus, taskId, looks === 0).catch(error => unlessAway(error, signal));
+    for (let isFirst = true; ; isFirst = false) {
+      wasHeard = false;
+      const look = isFirst ? glance(bus, taskId) : getTask(bus, taskId);
+      const record = await look.catch(error => unlessAway(error, signal));
       if (record && isFinal(record.state)) return record;
-      await heard.catch(() => {});
+      // An end that was heard during the look is looked at now.
+      if (!wasHeard && !signal.aborted) {
+        await new Promise<void>(resolve => {
+          const again = setTimeout(resolve, LOOK_AGAIN_MS);
+          wake = () => {
+            clearTimeout(again);
+            resolve();
+          };
+        });
+      }
       if (signal.aborted) throw endOfWait(taskId, signal);
     }
   } finally {
+    signal.removeEventListener('abort', abort);
     stop();
   }
 }
 
 // One hop to a replica tells that a task goes on; that it is over, and that there is none, is the leader's to say.
-async function look(bus: Bus, taskId: string, isFirst: boolean): Promise<TaskRecord | undefined> {
-  const stored = await bus.last(JOURNAL, isFirst ? historyFilter(taskId) : decidedFilter(taskId));
+async function glance(bus: Bus, taskId: string): Promise<TaskRecord | undefined> {
+  const stored = await bus.last(JOURNAL, historyFilter(taskId));
   const line = stored && tryReadEntry(stored);
-  return line && isFirst && !isFinal(line.task.state) ? undefined : getTask(bus, taskId);
+  return line && !isFinal(line.task.state) ? undefined : getTask(bus, taskId);
 }
 
 // A server that is away decides nothing; the wait has a time of its own.

@@ -25,7 +25,7 @@ export class OutputSink {
   #chunk: OutputChunk | undefined;
   #chunkChars = 0;
   #timer: NodeJS.Timeout | undefined;
-  #inFlight = new Set<Promise<unknown>>();
+  readonly #inFlight = new Set<Promise<unknown>>();
   #budget = BURST_CHARS;
   #budgetAt = performance.now();
   #dropped = 0;

@@ -33,15 +33,31 @@ export interface RunnableTask {
   record: TaskRecord;
 }
 
-export interface RunContext {
-  node: string;
+/** What an attempt runs with. */
+export class RunContext {
+  readonly node: string;
   /** The agent that is on the task, where the node owns agents and one was free. */
-  agent?: string;
-  /** Aborts when the attempt must stop; its reason is an AttemptStopped. */
-  signal: AbortSignal;
-  output: OutputSink;
+  readonly agent: string | undefined;
+  readonly output: OutputSink;
   /** W3C trace context of this attempt. */
-  traceparent: string;
+  readonly traceparent: string;
+  readonly #watch: { readonly signal: AbortSignal };
+
+  constructor(
+    watch: { readonly signal: AbortSignal },
+    given: { node: string; agent: string | undefined; output: OutputSink; traceparent: string },
+  ) {
+    this.#watch = watch;
+    this.node = given.node;
+    this.agent = given.agent;
+    this.output = given.output;
+    this.traceparent = given.traceparent;
+  }
+
+  /** Aborts when the attempt must stop; its reason is an AttemptStopped. Made when it is first asked for. */
+  get signal(): AbortSignal {
+    return this.#watch.signal;
+  }
 }
 
 export type RunOutcome =

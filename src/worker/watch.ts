@@ -7,7 +7,8 @@ import { AttemptStopped, type StopReason } from './run.ts';
 export class AttemptWatch {
   readonly #attempt: Attempt;
   readonly #onRenew: () => void;
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined;
+  #stopped: AttemptStopped | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
   #heardAt = performance.now();
 
@@ -24,12 +25,18 @@ export class AttemptWatch {
       );
   }
 
+  /** Made when it is first asked for: most attempts of a function end without a look at it. */
   get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#stopped) this.#controller.abort(this.#stopped);
+    }
     return this.#controller.signal;
   }
 
-  get stopReason(): StopReason | undefined {
-    return this.signal.aborted ? (this.signal.reason as AttemptStopped).reason : undefined;
+  /** Why the attempt was told to stop; undefined while it was not. */
+  get stopped(): AttemptStopped | undefined {
+    return this.#stopped;
   }
 
   /** The attempt showed a sign of life. */
@@ -38,7 +45,9 @@ export class AttemptWatch {
   }
 
   stop(reason: StopReason): void {
-    if (!this.signal.aborted) this.#controller.abort(new AttemptStopped(reason));
+    if (this.#stopped) return;
+    this.#stopped = new AttemptStopped(reason);
+    this.#controller?.abort(this.#stopped);
   }
 
   /** Reads the journal now, because something was heard about the task. */
@@ -54,7 +63,7 @@ export class AttemptWatch {
   }
 
   #tick(): void {
-    if (this.stopReason !== 'fenced') {
+    if (this.#stopped?.reason !== 'fenced') {
       this.#attempt.renew();
       this.#onRenew();
     }

@@ -21,7 +21,7 @@ import { type Attempt, childSpan, claim, type Written } from '../tasks/index.ts'
 import { Dispatcher } from './dispatcher.ts';
 import { type Logger, silent } from './logger.ts';
 import { OutputSink } from './output.ts';
-import type { Runner, RunOutcome, StopReason } from './run.ts';
+import { RunContext, type Runner, type RunOutcome, type StopReason } from './run.ts';
 import { type AgentDesk, type Telemetry, uncounted } from './telemetry.ts';
 import { AttemptWatch } from './watch.ts';
 
@@ -163,7 +163,7 @@ export class Worker {
 
   #holds(taskId: string | undefined): boolean {
     for (const [attempt, watch] of this.#watches)
-      if (attempt.id === taskId && !attempt.isOver && !watch.signal.aborted) return true;
+      if (attempt.id === taskId && !attempt.isOver && !watch.stopped) return true;
     return false;
   }
 
@@ -194,8 +194,8 @@ export class Worker {
 
   async #run(attempt: Attempt, leaseMs: number): Promise<void> {
     const { id, record, input } = attempt;
-    const about = { task: id, attempt: record.attempt, traceparent: record.traceparent };
-    this.#logger.info({ ...about, lane: record.lane }, 'attempt started');
+    const { traceparent, lane } = record;
+    this.#logger.info({ task: id, attempt: record.attempt, traceparent, lane }, 'attempt started');
     this.#telemetry.claimed(record);
     const watch = new AttemptWatch(attempt, leaseMs, () => this.#telemetry.renewed());
     this.#watches.set(attempt, watch);
@@ -207,20 +207,26 @@ export class Worker {
     );
     try {
       const task = { id, attempt: record.attempt, input, record };
-      const context = {
+      const context = new RunContext(watch, {
         node: this.node,
-        ...(agent === undefined ? {} : { agent }),
-        signal: watch.signal,
+        agent,
         output,
         traceparent: childSpan(record.traceparent),
-      };
+      });
       const outcome = await this.#runner(task, context).catch((error: unknown) => failedToRun(error));
       await output.close();
       const written = await this.#end(attempt, watch, outcome);
       this.#telemetry.ended(attempt.record, written);
-      if (agent !== undefined) this.#options.agents?.report(agent, agentStatus(watch.stopReason, outcome));
+      if (agent !== undefined)
+        this.#options.agents?.report(agent, agentStatus(watch.stopped?.reason, outcome));
       this.#logger.info(
-        { ...about, state: written === 'fenced' ? 'fenced' : attempt.record.state, stop: watch.stopReason },
+        {
+          task: id,
+          attempt: record.attempt,
+          traceparent,
+          state: written === 'fenced' ? 'fenced' : attempt.record.state,
+          stop: watch.stopped?.reason,
+        },
         'attempt ended',
       );
     } finally {
@@ -248,14 +254,13 @@ export class Worker {
 }
 
 function endAttempt(attempt: Attempt, watch: AttemptWatch, outcome: RunOutcome): Promise<Written> {
-  const { stopReason } = watch;
-  if (stopReason === 'fenced') return Promise.resolve('fenced');
+  const { stopped } = watch;
+  if (stopped?.reason === 'fenced') return Promise.resolve('fenced');
   // A run that was done before it heard of the stop is done.
   if (outcome.kind === 'done') return attempt.done(outcome.result, outcome.exitCode);
-  if (stopReason === 'drain') return attempt.release({ reason: 'drain', pause: false });
+  if (stopped?.reason === 'drain') return attempt.release({ reason: 'drain', pause: false });
   const exit = outcome.exitCode === undefined ? {} : { exitCode: outcome.exitCode };
-  if (stopReason !== undefined)
-    return attempt.fail({ reason: stopReason, error: watch.signal.reason.message, ...exit });
+  if (stopped) return attempt.fail({ reason: stopped.reason, error: stopped.message, ...exit });
   if (outcome.kind === 'deferred')
     return attempt.release({ reason: 'deferred', error: outcome.error, pause: true, ...exit });
   return attempt.fail({ reason: 'error', error: outcome.error, ...exit });

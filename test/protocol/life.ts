@@ -33,7 +33,10 @@ export function transitionRow(type: TaskEventType): string[] {
   if (type === 'queued') return [code(type), 'nothing', code('queued'), 'the record', ''];
   const { from, to } = TRANSITIONS[type];
   const before = fullRecord(from[0] ?? 'queued');
-  const after: Record<string, unknown> = { ...apply(before, CHANGES[type], '2026-01-31T12:00:02Z') };
+  // As it is written: what is undefined is left out.
+  const after: Record<string, unknown> = JSON.parse(
+    JSON.stringify(apply(before, CHANGES[type], '2026-01-31T12:00:02Z')),
+  );
   const isSet = (field: string) => JSON.stringify(before[field]) !== JSON.stringify(after[field]);
   // Every entry sets these two.
   const fields = Object.keys(TaskRecord.shape).filter(field => field !== 'state' && field !== 'updatedAt');
