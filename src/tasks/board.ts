@@ -1,6 +1,7 @@
 // The list of all tasks: the board's last entry of each, then the journal from where the board ends. The board alone
 // may stand still for most of a minute after a server's death without saying so, and on a single server it is gone
 // after a restart, for it is kept in memory: then the journal alone tells, and the next worker makes the board again.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Stored } from '../bus/index.ts';
 import {
   BOARD,
@@ -15,6 +16,9 @@ import {
   type TaskState,
 } from '../protocol/index.ts';
 import { tryReadEntry } from './journal.ts';
+
+/** How long a leisurely reading goes on at a time. */
+const LEISURE_MS = 5;
 
 export interface TaskFilter {
   states?: readonly TaskState[];
@@ -66,16 +70,69 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
   return [...tasks.values()].filter(task => matches(task, filter)).sort(byAge);
 }
 
+/** Ids of the tasks that are not over and of which nothing was said since a time. Read at leisure. */
+export async function openSince(bus: Bus, before: Date): Promise<string[]> {
+  const open = await readOpen(bus, ({ time }) => (time < before ? true : undefined));
+  return [...open.keys()];
+}
+
+/** The tasks of which is said that nobody can serve them. Read at leisure. */
+export async function unservableTasks(bus: Bus): Promise<TaskRecord[]> {
+  const flagged = await readOpen(bus, stored => {
+    const { bytes } = stored;
+    const isNamed = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes('"unservableSince"');
+    const task = isNamed ? tryReadEntry(stored)?.task : undefined;
+    return task?.unservableSince === undefined ? undefined : task;
+  });
+  return [...flagged.values()];
+}
+
+// What `pick` makes of the last entry of each task that is not over, as the journal was when this began.
+async function readOpen<T>(bus: Bus, pick: (stored: Stored) => T | undefined): Promise<Map<string, T>> {
+  const open = new Map<string, T>();
+  const take = (id: string, stored: Stored) => {
+    const picked = isFinalEntry(stored.bytes) ? undefined : pick(stored);
+    if (picked === undefined) open.delete(id);
+    else open.set(id, picked);
+  };
+  const end = (await bus.last(JOURNAL, 'journal.task.>'))?.seq ?? 0;
+  let boardEnd = 0;
+  for await (const { id, source, stored } of atLeisure(boardLines(bus))) {
+    boardEnd = Math.max(boardEnd, source);
+    take(id, stored);
+  }
+  if (boardEnd >= end) return open;
+  const rest = bus.range(JOURNAL, { filter: 'journal.task.>', from: boardEnd + 1 });
+  for await (const stored of atLeisure(rest)) {
+    // Entries may come faster than they are read.
+    if (stored.seq > end) break;
+    take(stored.subject.split('.')[2] ?? '', stored);
+  }
+  return open;
+}
+
+// Of a long reading that nobody waits for: a little at a time, so that the process has nine tenths of it for its tasks.
+async function* atLeisure<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  let since = performance.now();
+  for await (const item of items) {
+    yield item;
+    const workedMs = performance.now() - since;
+    if (workedMs < LEISURE_MS) continue;
+    await sleep(9 * workedMs);
+    since = performance.now();
+  }
+}
+
 /**
  * Takes tasks that ended well or were cancelled before a time off the board, at most `max`; the journal keeps them.
- * Dead letters stay. So does the board's newest entry: it tells how far the board has come.
+ * Dead letters stay. So does the board's newest entry: it tells how far the board has come. Read at leisure.
  */
 export async function trimBoard(
   bus: Bus,
   { before, max, check }: { before: Date; max: number; check(): void },
 ): Promise<number> {
   const lines: { task: TaskRecord | undefined; source: number }[] = [];
-  for await (const { stored, source } of boardLines(bus))
+  for await (const { stored, source } of atLeisure(boardLines(bus)))
     lines.push({ task: tryReadEntry(stored)?.task, source });
   const newest = lines.reduce((most, { source }) => Math.max(most, source), 0);
   const over = lines.flatMap(({ task, source }) =>

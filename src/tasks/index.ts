@@ -1,6 +1,6 @@
 // What orch knows about tasks: publishing, claiming, ending, and looking at them.
 export { Attempt, type Written } from './attempt.ts';
-export { listTasks, type TaskFilter, type TaskLine, trimBoard } from './board.ts';
+export { listTasks, openSince, type TaskFilter, type TaskLine, trimBoard, unservableTasks } from './board.ts';
 export { type Cancelled, cancelTask, unclaimedRecord } from './cancel.ts';
 export { type Claimant, type ClaimOutcome, claim } from './claim.ts';
 export { retryTask } from './dead.ts';

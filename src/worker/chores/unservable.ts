@@ -2,8 +2,8 @@
 import type { LaneInfo } from '../../bus/index.ts';
 import { canServe } from '../../cluster/index.ts';
 import { readNodes } from '../../nodes/index.ts';
-import { laneFilter, messageOf, TASKS } from '../../protocol/index.ts';
-import { flagService, listTasks, unclaimedRecord } from '../../tasks/index.ts';
+import { laneConsumer, laneFilter, messageOf, TASKS } from '../../protocol/index.ts';
+import { flagService, unclaimedRecord, unservableTasks } from '../../tasks/index.ts';
 import type { Chore, ChoreContext } from '../janitor.ts';
 
 const ROUND_MAX = 500;
@@ -30,12 +30,8 @@ export const unservable: Chore = {
 };
 
 async function flaggedTasks({ bus }: ChoreContext): Promise<Map<string, string>> {
-  const tasks = await listTasks(bus, { states: ['queued', 'retrying'] });
-  return new Map(
-    tasks
-      .filter(({ unservableSince }) => unservableSince !== undefined)
-      .map(({ id, priority, lane }) => [id, `${priority}_${lane}`]),
-  );
+  const tasks = await unservableTasks(bus);
+  return new Map(tasks.map(({ id, priority, lane }) => [id, laneConsumer(priority, lane)]));
 }
 
 // A pull that is open is a worker, whether or not it has a presence.
