@@ -4,7 +4,14 @@ import { stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { Bus } from '../bus/index.ts';
-import { laneOf, messageOf, OrchError, parseDuration, type TaskRecord } from '../protocol/index.ts';
+import {
+  laneOf,
+  messageOf,
+  OrchError,
+  type Priority,
+  parseDuration,
+  type TaskRecord,
+} from '../protocol/index.ts';
 import {
   outputToEnd,
   type Published,
@@ -104,12 +111,17 @@ export const publishTask = command({
   },
 });
 
-// Loaded after the publish: a script that publishes waits for nothing but that.
-const loadServed = async () => (await import('../cluster/served.ts')).isLaneServed;
+// Whether anybody can run the tasks of a lane now. Where workers wait, the lane says so; only where none does is
+// loaded and read who is there.
+async function isServed(bus: Bus, priority: Priority, lane: string): Promise<boolean> {
+  if (((await bus.lane(priority, lane))?.idleWorkers ?? 0) > 0) return true;
+  const { canAnyServe } = await import('../cluster/served.ts');
+  return canAnyServe(bus, lane);
+}
 
 async function requireWorker(bus: Bus, { capabilities = [], priority = 'medium' }: TaskSpec): Promise<void> {
   const lane = laneOf(capabilities);
-  if (await (await loadServed())(bus, priority, lane)) return;
+  if (await isServed(bus, priority, lane)) return;
   throw new OrchError('no_worker', `no known node can serve ${lane}; the task was not published`, {
     advice: '`orch nodes` shows who is there',
   });
@@ -117,8 +129,7 @@ async function requireWorker(bus: Bus, { capabilities = [], priority = 'medium' 
 
 // That it waits is no error; that nobody knows it would be. What cannot be found out is not said.
 async function sayIfUnserved(bus: Bus, { priority, lane, id }: TaskRecord): Promise<void> {
-  const isServed = await (await loadServed())(bus, priority, lane).catch(() => true);
-  if (!isServed)
+  if (!(await isServed(bus, priority, lane).catch(() => true)))
     process.stderr.write(
       colors.yellow(`no known node can serve ${lane}: task ${id} waits until one comes\n`),
     );

@@ -3,5 +3,5 @@
 export { examine, type Finding } from './examine.ts';
 export { type GatherOptions, recallFromAll } from './recall.ts';
 export { type RepositoryState, readRepositoryState } from './repository.ts';
-export { canServe, isLaneServed } from './served.ts';
+export { canServe } from './served.ts';
 export { type ClusterStatus, type Degraded, type LaneStatus, readStatus } from './status.ts';

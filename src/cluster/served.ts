@@ -1,12 +1,10 @@
-// Whether anybody can run the tasks of a lane now: a worker that waits there, or a live node that is capable of it.
+// Who can run the tasks of a lane.
 import type { Bus } from '../bus/index.ts';
 import { type NodeView, readNodes } from '../nodes/index.ts';
-import type { Priority } from '../protocol/index.ts';
 import { rankFor } from '../tasks/index.ts';
 
-/** Asks for the lane first: where workers are idle, that is all. Throws `unavailable`. */
-export async function isLaneServed(bus: Bus, priority: Priority, lane: string): Promise<boolean> {
-  if (((await bus.lane(priority, lane))?.idleWorkers ?? 0) > 0) return true;
+/** Whether a live node is capable of a lane. Throws `unavailable`. */
+export async function canAnyServe(bus: Bus, lane: string): Promise<boolean> {
   return (await readNodes(bus)).some(node => canServe(node, lane));
 }
 
