@@ -11,12 +11,14 @@ import {
   OrchError,
   type Priority,
   parseTaskSubject,
+  TASK_STATES,
   TASKS,
   type TaskRecord,
   type TaskState,
 } from '../protocol/index.ts';
 import { tryReadEntry } from './journal.ts';
 
+const TASK_ENTRIES = 'journal.task.>';
 /** How long a leisurely reading goes on at a time. */
 const LEISURE_MS = 5;
 
@@ -49,13 +51,7 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
     const task = tryReadEntry(stored)?.task;
     if (task) tasks.set(id, task);
   };
-  let boardEnd = 0;
-  for await (const { id, source, stored } of boardLines(bus)) {
-    boardEnd = Math.max(boardEnd, source);
-    take(id, stored);
-  }
-  for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>', from: boardEnd + 1 }))
-    take(stored.subject.split('.')[2] ?? '', stored);
+  for await (const { id, stored } of entries(bus)) take(id, stored);
   for (const subject of await bus.subjects(TASKS, 'tasks.>')) {
     const address = parseTaskSubject(subject);
     if (address && !tasks.has(address.taskId) && !over.has(address.taskId)) {
@@ -95,19 +91,9 @@ async function readOpen<T>(bus: Bus, pick: (stored: Stored) => T | undefined): P
     if (picked === undefined) open.delete(id);
     else open.set(id, picked);
   };
-  const end = (await bus.last(JOURNAL, 'journal.task.>'))?.seq ?? 0;
-  let boardEnd = 0;
-  for await (const { id, source, stored } of atLeisure(boardLines(bus))) {
-    boardEnd = Math.max(boardEnd, source);
-    take(id, stored);
-  }
-  if (boardEnd >= end) return open;
-  const rest = bus.range(JOURNAL, { filter: 'journal.task.>', from: boardEnd + 1 });
-  for await (const stored of atLeisure(rest)) {
-    // Entries may come faster than they are read.
-    if (stored.seq > end) break;
-    take(stored.subject.split('.')[2] ?? '', stored);
-  }
+  const end = (await bus.last(JOURNAL, TASK_ENTRIES))?.seq ?? 0;
+  // Beyond it entries may come faster than they are read.
+  for await (const { id, stored } of atLeisure(entries(bus, end))) take(id, stored);
   return open;
 }
 
@@ -150,6 +136,23 @@ export async function trimBoard(
   return Math.min(over.length, max);
 }
 
+// The board's entry of each task, then what the journal has behind where the board ends, up to a journal sequence.
+async function* entries(
+  bus: Bus,
+  end = Number.POSITIVE_INFINITY,
+): AsyncGenerator<{ id: string; stored: Stored }> {
+  let boardEnd = 0;
+  for await (const { id, source, stored } of boardLines(bus)) {
+    boardEnd = Math.max(boardEnd, source);
+    yield { id, stored };
+  }
+  if (boardEnd >= end) return;
+  for await (const stored of bus.range(JOURNAL, { filter: TASK_ENTRIES, from: boardEnd + 1 })) {
+    if (stored.seq > end) return;
+    yield { id: stored.subject.split('.')[2] ?? '', stored };
+  }
+}
+
 // The board's entries, each with the journal sequence that it comes from; none without a board.
 async function* boardLines(bus: Bus): AsyncGenerator<{ id: string; source: number; stored: Stored }> {
   try {
@@ -161,7 +164,7 @@ async function* boardLines(bus: Bus): AsyncGenerator<{ id: string; source: numbe
 }
 
 // orch writes the type of an entry first; an entry that another client wrote otherwise is read whole.
-const FINAL_BEGINNINGS = ['done', 'failed', 'cancelled'].map(type => Buffer.from(`{"type":"${type}",`));
+const FINAL_BEGINNINGS = TASK_STATES.filter(isFinal).map(type => Buffer.from(`{"type":"${type}",`));
 
 const isFinalEntry = (bytes: Uint8Array): boolean =>
   FINAL_BEGINNINGS.some(beginning => beginning.equals(bytes.subarray(0, beginning.length)));

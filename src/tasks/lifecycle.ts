@@ -169,9 +169,9 @@ export function queuedRecord(
   createdAt: string,
 ): TaskRecord {
   // Field by field, and with those that a claim will fill: records of one shape are copied and written fast.
-  const record: TaskRecord = {
+  const known = {
     id: address.taskId,
-    state: 'queued',
+    state: 'queued' as const,
     priority: address.priority,
     lane: address.lane,
     description: message.description,
@@ -200,7 +200,9 @@ export function queuedRecord(
     exitCode: undefined,
     question: undefined,
     unservableSince: undefined,
-  };
+    // The result alone comes with the end.
+  } satisfies Record<Exclude<keyof typeof TaskRecord.shape, 'result' | 'resultRef'>, unknown>;
+  const record: TaskRecord = known;
   // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work. Fields that
   // orch does not know are kept; one that is called as a field of the record would pass for it.
   for (const key in message) if (!KNOWN.has(key)) record[key] = message[key];

@@ -112,7 +112,7 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
 
 // Field by field, which is fast; what stands in the subject is left out, and fields that orch does not know are kept.
 function messageFrom(given: z.infer<typeof Spec>, actor: string, createdAt: string): TaskMessage {
-  const message: TaskMessage = {
+  const known = {
     description: given.description,
     repo: given.repo,
     labels: given.labels,
@@ -125,7 +125,8 @@ function messageFrom(given: z.infer<typeof Spec>, actor: string, createdAt: stri
     traceparent: childSpan(given.traceparent),
     createdAt,
     input: given.input,
-  };
+  } satisfies Record<keyof typeof TaskMessage.shape, unknown>;
+  const message: TaskMessage = known;
   for (const key in given) if (!(key in Spec.shape)) message[key] = given[key];
   return message;
 }

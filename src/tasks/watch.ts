@@ -11,6 +11,7 @@ import {
   OutputChunk,
   outputFilter,
   parseEntrySubject,
+  TASK_STATES,
   type TaskRecord,
   taskEvents,
 } from '../protocol/index.ts';
@@ -22,7 +23,7 @@ const HISTORY_TRIES_MAX = 20;
 const HISTORY_PAUSE_MS = 50;
 /** Events are sent at most once: this often the journal is looked at in any case. */
 const LOOK_AGAIN_MS = 2_000;
-const FINAL_TYPES: ReadonlySet<string> = new Set(['done', 'failed', 'cancelled']);
+const FINAL_TYPES: ReadonlySet<string> = new Set(TASK_STATES.filter(isFinal));
 
 export interface OutputLine extends OutputChunk {
   seq: number;

@@ -39,34 +39,10 @@ const contents = (reply: { items: { content: string }[] }) => reply.items.map(({
 
 describe('remembering', () => {
   test('from arguments, stdin and a file; again it is not written twice; a version guards it', async () => {
-    expect(
-      await json(
-        'remember',
-        'deploys go out on Tuesdays',
-        '--as',
-        'alice',
-        '--key',
-        'deploys',
-        '--tags',
-        'ops,plan',
-        '--links',
-        'api',
-      ),
-    ).toMatchObject({ outcome: 'created', version: 1 });
-    expect(
-      await json(
-        'remember',
-        'deploys go out on Tuesdays',
-        '--as',
-        'alice',
-        '--key',
-        'deploys',
-        '--tags',
-        'ops,plan',
-        '--links',
-        'api',
-      ),
-    ).toMatchObject({ outcome: 'unchanged', deduped: true });
+    const about = ['--key', 'deploys', '--tags', 'ops,plan', '--links', 'api'];
+    const remember = () => json('remember', 'deploys go out on Tuesdays', '--as', 'alice', ...about);
+    expect(await remember()).toMatchObject({ outcome: 'created', version: 1 });
+    expect(await remember()).toMatchObject({ outcome: 'unchanged', deduped: true });
     const { code } = await orch.run(['remember', '--as', 'alice', '--type', 'fact'], {
       input: 'the api is written in Rust\n',
     });
