@@ -4,12 +4,16 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { TASKS } from '../protocol/index.ts';
+import type { LateAcks } from './acks.ts';
 
 /** Longer delays are asked for again when they end: nanoseconds overflow at 292 years, and clocks are set. */
 const NAK_DELAY_MS_MAX = 86_400_000;
+/** From so many waiting messages on, what acknowledgements cost the server is felt. */
+const LONG_QUEUE = 256;
 
 export class Delivery {
   readonly #nc: NatsConnection;
+  readonly #lateAcks: LateAcks | undefined;
   /** Subject to acknowledge on; enough to go on with this lease from another connection. */
   readonly ackSubject: string;
   readonly subject: string;
@@ -27,9 +31,11 @@ export class Delivery {
   constructor(
     nc: NatsConnection,
     msg: Pick<Msg, 'subject' | 'data'> & { reply?: string; headers?: MsgHdrs },
+    lateAcks?: LateAcks,
   ) {
     const ack = parseAckSubject(msg.reply ?? '');
     this.#nc = nc;
+    this.#lateAcks = lateAcks;
     this.ackSubject = msg.reply ?? '';
     this.subject = msg.subject;
     this.headers = msg.headers;
@@ -43,6 +49,12 @@ export class Delivery {
   /** The task is final: the message goes. */
   ack(): void {
     this.#say('+ACK');
+  }
+
+  /** The same where nobody minds some milliseconds: out of a long queue it goes with others. */
+  ackLate(): void {
+    if (this.#lateAcks && this.pending >= LONG_QUEUE) this.#lateAcks.later(this);
+    else this.ack();
   }
 
   /** The lease starts anew. */

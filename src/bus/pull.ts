@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import { PRIORITY_GROUP, TASKS } from '../protocol/index.ts';
+import { LateAcks } from './acks.ts';
 import { Delivery } from './delivery.ts';
 
 /** How long an idle pull stays open. */
@@ -27,6 +28,7 @@ export class LanePull {
   readonly #handler: PullHandler;
   readonly #inbox: string;
   readonly #subscription: Subscription;
+  readonly #lateAcks: LateAcks;
   #open: { left: number; silence: NodeJS.Timeout } | undefined;
 
   constructor(nc: NatsConnection, consumer: string, inboxPrefix: string | undefined, handler: PullHandler) {
@@ -34,6 +36,9 @@ export class LanePull {
     this.#consumer = consumer;
     this.#handler = handler;
     this.#inbox = createInbox(inboxPrefix);
+    this.#lateAcks = new LateAcks(subject => {
+      if (!nc.isClosed()) nc.publish(subject, '+ACK');
+    });
     this.#subscription = nc.subscribe(this.#inbox, { callback: (_error, msg) => this.#receive(msg) });
   }
 
@@ -76,6 +81,7 @@ export class LanePull {
   async close(): Promise<void> {
     clearTimeout(this.#open?.silence);
     this.#open = undefined;
+    this.#lateAcks.flush();
     const drained = this.#subscription.drain().catch(() => {});
     await Promise.race([drained, sleep(DRAIN_MS, undefined, { ref: false })]);
   }
@@ -88,7 +94,7 @@ export class LanePull {
         open.left--;
         open.silence.refresh();
       }
-      this.#handler.onDelivery(new Delivery(this.#nc, msg));
+      this.#handler.onDelivery(new Delivery(this.#nc, msg, this.#lateAcks));
       if (open && open.left === 0) this.#end('filled');
     } else if (code === 100) {
       this.#open?.silence.refresh();

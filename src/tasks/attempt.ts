@@ -95,7 +95,7 @@ export class Attempt {
       });
     }
     const written = await this.#write(change);
-    if (written === 'written') this.#delivery.ack();
+    if (written === 'written') this.#delivery.ackLate();
     return written;
   }
 

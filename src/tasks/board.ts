@@ -67,14 +67,14 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
 }
 
 /** Ids of the tasks that are not over and of which nothing was said since a time. Read at leisure. */
-export async function openSince(bus: Bus, before: Date): Promise<string[]> {
-  const open = await readOpen(bus, ({ time }) => (time < before ? true : undefined));
+export async function openSince(bus: Bus, before: Date, signal: AbortSignal): Promise<string[]> {
+  const open = await readOpen(bus, signal, ({ time }) => (time < before ? true : undefined));
   return [...open.keys()];
 }
 
 /** The tasks of which is said that nobody can serve them. Read at leisure. */
-export async function unservableTasks(bus: Bus): Promise<TaskRecord[]> {
-  const flagged = await readOpen(bus, stored => {
+export async function unservableTasks(bus: Bus, signal: AbortSignal): Promise<TaskRecord[]> {
+  const flagged = await readOpen(bus, signal, stored => {
     const { bytes } = stored;
     const isNamed = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes('"unservableSince"');
     const task = isNamed ? tryReadEntry(stored)?.task : undefined;
@@ -84,7 +84,11 @@ export async function unservableTasks(bus: Bus): Promise<TaskRecord[]> {
 }
 
 // What `pick` makes of the last entry of each task that is not over, as the journal was when this began.
-async function readOpen<T>(bus: Bus, pick: (stored: Stored) => T | undefined): Promise<Map<string, T>> {
+async function readOpen<T>(
+  bus: Bus,
+  signal: AbortSignal,
+  pick: (stored: Stored) => T | undefined,
+): Promise<Map<string, T>> {
   const open = new Map<string, T>();
   const take = (id: string, stored: Stored) => {
     const picked = isFinalEntry(stored.bytes) ? undefined : pick(stored);
@@ -93,18 +97,20 @@ async function readOpen<T>(bus: Bus, pick: (stored: Stored) => T | undefined): P
   };
   const end = (await bus.last(JOURNAL, TASK_ENTRIES))?.seq ?? 0;
   // Beyond it entries may come faster than they are read.
-  for await (const { id, stored } of atLeisure(entries(bus, end))) take(id, stored);
+  for await (const { id, stored } of atLeisure(entries(bus, end), signal)) take(id, stored);
   return open;
 }
 
 // Of a long reading that nobody waits for: a little at a time, so that the process has nine tenths of it for its tasks.
-async function* atLeisure<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+// Throws the signal's reason when it aborts: whoever stops does not wait for the rest.
+async function* atLeisure<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   let since = performance.now();
   for await (const item of items) {
+    signal.throwIfAborted();
     yield item;
     const workedMs = performance.now() - since;
     if (workedMs < LEISURE_MS) continue;
-    await sleep(9 * workedMs);
+    await sleep(9 * workedMs, undefined, { signal });
     since = performance.now();
   }
 }
@@ -115,20 +121,17 @@ async function* atLeisure<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
  */
 export async function trimBoard(
   bus: Bus,
-  { before, max, check }: { before: Date; max: number; check(): void },
+  { before, max, signal, check }: { before: Date; max: number; signal: AbortSignal; check(): void },
 ): Promise<number> {
-  const lines: { task: TaskRecord | undefined; source: number }[] = [];
-  for await (const { stored, source } of atLeisure(boardLines(bus)))
-    lines.push({ task: tryReadEntry(stored)?.task, source });
-  const newest = lines.reduce((most, { source }) => Math.max(most, source), 0);
-  const over = lines.flatMap(({ task, source }) =>
-    task &&
-    (task.state === 'done' || task.state === 'cancelled') &&
-    Date.parse(task.updatedAt) < before.getTime() &&
-    source !== newest
-      ? [task.id]
-      : [],
-  );
+  let newest = 0;
+  const old: { id: string; source: number }[] = [];
+  for await (const { id, stored, source } of atLeisure(boardLines(bus), signal)) {
+    newest = Math.max(newest, source);
+    const { type, at } = beginningOf(stored);
+    if ((type === 'done' || type === 'cancelled') && Date.parse(at) < before.getTime())
+      old.push({ id, source });
+  }
+  const over = old.filter(({ source }) => source !== newest).map(({ id }) => id);
   for (const id of over.slice(0, max)) {
     check();
     await bus.purge(BOARD, boardSubject(id));
@@ -163,11 +166,21 @@ async function* boardLines(bus: Bus): AsyncGenerator<{ id: string; source: numbe
   }
 }
 
-// orch writes the type of an entry first; an entry that another client wrote otherwise is read whole.
+// orch writes the type of an entry first, then its time; an entry that another client wrote otherwise is read whole.
 const FINAL_BEGINNINGS = TASK_STATES.filter(isFinal).map(type => Buffer.from(`{"type":"${type}",`));
+const BEGINNING = /^\{"type":"([a-z]+)","at":"([^"]+)"/;
+const BEGINNING_BYTES = 80;
 
 const isFinalEntry = (bytes: Uint8Array): boolean =>
   FINAL_BEGINNINGS.some(beginning => beginning.equals(bytes.subarray(0, beginning.length)));
+
+function beginningOf(stored: Stored): { type: string; at: string } {
+  const { buffer, byteOffset, length } = stored.bytes;
+  const text = Buffer.from(buffer, byteOffset, length).toString('latin1', 0, BEGINNING_BYTES);
+  const [, type, at] = BEGINNING.exec(text) ?? [];
+  if (type !== undefined && at !== undefined) return { type, at };
+  return tryReadEntry(stored) ?? { type: '', at: '' };
+}
 
 // `Nats-Stream-Source: ORCH_JOURNAL 17 ...`
 function journalSequence(stored: Stored): number {

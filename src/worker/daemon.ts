@@ -324,7 +324,7 @@ export class Daemon {
       expiryMs,
       capabilities: parseCapabilities(capabilities),
       labels,
-      capacity: { maxWorkers: concurrency, currentWorkers: this.worker.running },
+      capacity: { maxWorkers: concurrency, currentWorkers: Math.min(concurrency, this.worker.running) },
       agents: this.#agents.agents,
       waitingAgents: this.#agents.missing,
       features: this.#memories ? ['memory'] : [],

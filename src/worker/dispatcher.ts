@@ -1,6 +1,6 @@
 // Brings deliveries to free slots. Lanes that are known to hold tasks are asked in order of priority, without waiting;
 // on all others one pull stays open, so that an idle worker is served the moment a task comes.
-// Promises: high before medium before low; never more deliveries kept than slots; what is surplus is given back at
+// Promises: high before medium before low; a delivery is kept only where a slot is free, what is surplus is given back at
 // once; a pull is never cancelled, only let run out.
 import type { Bus, Delivery, LanePull, PullEnd } from '../bus/index.ts';
 import { messageOf, PRIORITIES, type Priority } from '../protocol/index.ts';
@@ -32,8 +32,8 @@ export interface DispatcherOptions {
   capabilities: readonly string[];
   slots: number;
   logger: Logger;
-  /** Runs one delivery; its slot is free again when the promise settles. It must not reject. */
-  run(delivery: Delivery, leaseMs: number): Promise<void>;
+  /** Runs one delivery; its slot is free again when `free` is called, and when the promise settles. It must not reject. */
+  run(delivery: Delivery, leaseMs: number, free: () => void): Promise<void>;
 }
 
 export class Dispatcher {
@@ -151,10 +151,14 @@ export class Dispatcher {
     }
     if (lane.asked > 0) lane.asked--;
     this.#running++;
-    void this.#options.run(delivery, lane.leaseMs).finally(() => {
+    let isFree = false;
+    const free = () => {
+      if (isFree) return;
+      isFree = true;
       this.#running--;
       this.#fill();
-    });
+    };
+    void this.#options.run(delivery, lane.leaseMs, free).finally(free);
   }
 
   // Slots that lanes of higher priority were just asked to fill are not free for this one.

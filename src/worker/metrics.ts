@@ -65,10 +65,8 @@ export class Metrics implements Telemetry {
     const { worker, presence, janitor } = daemon;
     this.#gauge('orch_running', 'attempts that run', () => worker.running);
     this.#gauge('orch_slots', 'attempts that may run at once', () => worker.slots);
-    this.#gauge(
-      'orch_node_utilisation',
-      'share of the slots in use, 0 to 1',
-      () => worker.running / worker.slots,
+    this.#gauge('orch_node_utilisation', 'share of the slots in use, 0 to 1', () =>
+      Math.min(1, worker.running / worker.slots),
     );
     this.#gauge('orch_reconnects', 'reconnects to the server since the start', () => bus.reconnects);
     this.#gauge('orch_connected', '1 while a server is there', () => Number(bus.isConnected));

@@ -60,6 +60,8 @@ export class Worker {
   readonly #watches = new Map<Attempt, AttemptWatch>();
   readonly #attempts = new Set<Promise<void>>();
   readonly #undo: (() => void)[] = [];
+  /** Attempts whose end is being written. */
+  #ending = 0;
   #stopping: Promise<void> | undefined;
   #giveUp = false;
 
@@ -82,11 +84,11 @@ export class Worker {
       capabilities: parseCapabilities(options.capabilities ?? []),
       slots: concurrency,
       logger: this.#logger,
-      run: (delivery, leaseMs) => this.#track(this.#handle(delivery, leaseMs)),
+      run: (delivery, leaseMs, free) => this.#track(this.#handle(delivery, leaseMs, free)),
     });
   }
 
-  /** Attempts that are running. */
+  /** Attempts that are not over: those that run, and those whose end is being written. */
   get running(): number {
     return this.#watches.size;
   }
@@ -177,11 +179,11 @@ export class Worker {
     for (const [attempt, watch] of this.#watches) if (attempt.id === taskId) void watch.checkFence();
   }
 
-  async #handle(delivery: Delivery, leaseMs: number): Promise<void> {
+  async #handle(delivery: Delivery, leaseMs: number, free: () => void): Promise<void> {
     this.#telemetry.delivered(delivery.deliveryCount);
     try {
       const outcome = await claim(this.#bus, delivery, { actor: this.node, leaseMs });
-      if (outcome.kind === 'claimed') await this.#run(outcome.attempt, leaseMs);
+      if (outcome.kind === 'claimed') await this.#run(outcome.attempt, leaseMs, free);
       else this.#logger.debug({ subject: delivery.subject, ...outcome }, 'not claimed');
     } catch (error) {
       this.#logger.warn(
@@ -192,7 +194,7 @@ export class Worker {
     }
   }
 
-  async #run(attempt: Attempt, leaseMs: number): Promise<void> {
+  async #run(attempt: Attempt, leaseMs: number, free: () => void): Promise<void> {
     const { id, record, input } = attempt;
     const { traceparent, lane } = record;
     this.#logger.info({ task: id, attempt: record.attempt, traceparent, lane }, 'attempt started');
@@ -215,10 +217,10 @@ export class Worker {
       });
       const outcome = await this.#runner(task, context).catch((error: unknown) => failedToRun(error));
       await output.close();
-      const written = await this.#end(attempt, watch, outcome);
-      this.#telemetry.ended(attempt.record, written);
       if (agent !== undefined)
         this.#options.agents?.report(agent, agentStatus(watch.stopped?.reason, outcome));
+      const written = await this.#endAndFree(attempt, watch, outcome, free);
+      this.#telemetry.ended(attempt.record, written);
       this.#logger.info(
         {
           task: id,
@@ -233,6 +235,24 @@ export class Worker {
       watch.close();
       this.#watches.delete(attempt);
       this.#options.onChange?.();
+    }
+  }
+
+  // The slot is free while the end is on its way: the next task is asked for together with it, and before this one is
+  // acknowledged. (To look for the first message of a long queue, which an acknowledgement would make of the next one,
+  // costs the server as much as the queue is long.) Where ends do not get through, slots are kept.
+  async #endAndFree(
+    attempt: Attempt,
+    watch: AttemptWatch,
+    outcome: RunOutcome,
+    free: () => void,
+  ): Promise<Written> {
+    const written = this.#end(attempt, watch, outcome);
+    if (this.#ending++ < this.slots) free();
+    try {
+      return await written;
+    } finally {
+      this.#ending--;
     }
   }
 

@@ -17,9 +17,11 @@ import {
   lastEntry,
   listTasks,
   newTaskId,
+  openSince,
   publishTask,
   retryTask,
   taskHistory,
+  unservableTasks,
 } from '../../src/tasks/index.ts';
 import { nextAttempt, nextDelivery } from '../support/lane.ts';
 import { TEST_LEASE_MS, TestNats } from '../support/nats.ts';
@@ -502,6 +504,13 @@ describe('watching', () => {
     }
     clearImmediate(turn);
     expect([read, longest <= 100]).toEqual([900, true]);
+  });
+
+  test('a reading at leisure ends when whoever reads stops', async () => {
+    await publishTask(bus, {}, 'alice');
+    const stopped = new Error('stopped');
+    await expect(openSince(bus, new Date(), AbortSignal.abort(stopped))).rejects.toBe(stopped);
+    await expect(unservableTasks(bus, AbortSignal.abort(stopped))).rejects.toBe(stopped);
   });
 
   test('a foreign line in the journal ends no list', async () => {

@@ -291,6 +291,50 @@ describe('being asked', () => {
   });
 });
 
+describe('a long queue', () => {
+  const LONG = 400;
+  const publishMany = (client: Bus) =>
+    Promise.all(Array.from({ length: LONG }, (_, n) => publishTask(client, { input: n })));
+
+  test('is worked off in its order, with no more handlers at once than slots', async () => {
+    await using own = await TestNats.start();
+    const client = await own.bus();
+    const published = await publishMany(client);
+    const order: unknown[] = [];
+    let [now, most] = [0, 0];
+    const busy = await runWorker(await own.bus(), {
+      concurrency: 3,
+      handler: async ({ input }) => {
+        most = Math.max(most, ++now);
+        order.push(input);
+        await new Promise(setImmediate);
+        now--;
+      },
+    });
+    await Promise.all(published.map(({ id }) => waitForTask(client, id, AbortSignal.timeout(30_000))));
+    expect(most).toBe(3);
+    expect(order).toEqual(Array.from({ length: LONG }, (_, n) => n));
+    const messages = async () => (await client.streams()).find(stream => stream.name === TASKS)?.messages;
+    await until('the queue to be empty', async () => (await messages()) === 0);
+    await busy.stop();
+  });
+
+  test('holds no message of what is done when its worker has stopped', async () => {
+    await using own = await TestNats.start({ leaseMs: 600_000 });
+    const client = await own.bus();
+    const published = await publishMany(client);
+    const { handler, waiting } = gate();
+    let runs = 0;
+    const stopping = await runWorker(await own.bus(), {
+      handler: (task, context) => (++runs < 20 ? undefined : handler(task, context)),
+    });
+    await until('it to hold one', () => waiting.length === 1);
+    await stopping.stop(0);
+    const left = (await client.subjects(TASKS, 'tasks.>')).map(subject => subject.split('.').at(-1));
+    expect(new Set(left)).toEqual(new Set(published.slice(19).map(({ id }) => id)));
+  });
+});
+
 describe('stopping', () => {
   // So long that a task which waits for a lease to run out does not end within the test.
   const LONG_LEASE_MS = 600_000;

@@ -16,7 +16,7 @@ async function repairMissing(
   { bus, actor, tenure, logger }: ChoreContext,
   olderThanMs: number,
 ): Promise<number> {
-  const open = await openSince(bus, new Date(Date.now() - olderThanMs));
+  const open = await openSince(bus, new Date(Date.now() - olderThanMs), tenure.signal);
   if (open.length === 0) return 0;
   const queued = new Set((await bus.subjects(TASKS, 'tasks.>')).map(subject => subject.split('.').at(-1)));
   let done = 0;

@@ -14,6 +14,7 @@ export const oldBoard = (keepMs = BOARD_KEEP_MS): Chore => ({
       trimBoard(bus, {
         before: new Date(Date.now() - keepMs),
         max: ROUND_MAX,
+        signal: tenure.signal,
         check: () => tenure.check(),
       }),
   }),

@@ -29,8 +29,8 @@ export const unservable: Chore = {
   },
 };
 
-async function flaggedTasks({ bus }: ChoreContext): Promise<Map<string, string>> {
-  const tasks = await unservableTasks(bus);
+async function flaggedTasks({ bus, tenure }: ChoreContext): Promise<Map<string, string>> {
+  const tasks = await unservableTasks(bus, tenure.signal);
   return new Map(tasks.map(({ id, priority, lane }) => [id, laneConsumer(priority, lane)]));
 }
 
