@@ -49,7 +49,7 @@ export const orchSide = (library: OrchLibrary): Side => ({
 export const orchFinals = (url: string | string[]) => countIds(url, JOURNAL, FINALS, 2);
 
 async function openOrchPublisher(
-  { connect, publishTask, waitForTask }: OrchLibrary,
+  { connect, publishTask, publishAndWait }: OrchLibrary,
   url: string,
 ): Promise<Publisher> {
   const bus = await connect({ servers: [url] });
@@ -57,11 +57,7 @@ async function openOrchPublisher(
     (await publishTask(bus, { input, capabilities: capabilitiesOf(lane) })).id;
   return {
     publish,
-    roundtrip: async input => {
-      const id = await publish(input);
-      await waitForTask(bus, id, AbortSignal.timeout(RESULT_MS_MAX));
-      return id;
-    },
+    roundtrip: async input => (await publishAndWait(bus, { input }, AbortSignal.timeout(RESULT_MS_MAX))).id,
     close: () => bus.close(),
   };
 }

@@ -2,7 +2,7 @@
 // restricted credentials may not do is asked for here and so can be replaced here.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import {
   CONTENT_TYPE,
   encode,
@@ -159,17 +159,20 @@ export class Bus {
 
   // -- events
 
-  /** Hears live messages on a subject. What the callback throws goes to `onError`, and the subscription lives on. */
+  /**
+   * Hears live messages on a subject. What the callback throws goes to `onError`, and the subscription lives on.
+   * Headers are parsed when they are asked for.
+   */
   subscribe(
     subject: string,
-    callback: (subject: string, bytes: Uint8Array) => void,
+    callback: (subject: string, bytes: Uint8Array, message: { headers?: MsgHdrs }) => void,
     onError: (error: unknown) => void = () => {},
   ): () => void {
     const subscription = this.#nc.subscribe(subject, {
       callback: (error, msg) => {
         if (error) return onError(error);
         try {
-          callback(msg.subject, msg.data);
+          callback(msg.subject, msg.data, msg);
         } catch (thrown) {
           onError(thrown);
         }

@@ -17,7 +17,7 @@ export class Delivery {
   /** Subject to acknowledge on; enough to go on with this lease from another connection. */
   readonly ackSubject: string;
   readonly subject: string;
-  readonly headers: MsgHdrs | undefined;
+  readonly #msg: { headers?: MsgHdrs };
   readonly bytes: Uint8Array;
   /** How often the message was delivered, this one included. Lost when a single server is killed. */
   readonly deliveryCount: number;
@@ -38,12 +38,17 @@ export class Delivery {
     this.#lateAcks = lateAcks;
     this.ackSubject = msg.reply ?? '';
     this.subject = msg.subject;
-    this.headers = msg.headers;
+    this.#msg = msg;
     this.bytes = msg.data;
     this.deliveryCount = ack.deliveryCount;
     this.queueSeq = ack.streamSeq;
     this.storedAt = ack.storedAt;
     this.pending = ack.pending;
+  }
+
+  /** Parsed when they are first asked for. */
+  get headers(): MsgHdrs | undefined {
+    return this.#msg.headers;
   }
 
   /** The task is final: the message goes. */

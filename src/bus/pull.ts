@@ -87,7 +87,6 @@ export class LanePull {
   }
 
   #receive(msg: Msg): void {
-    const code = msg.headers?.code ?? 0;
     if (msg.reply?.startsWith('$JS.ACK.')) {
       const open = this.#open;
       if (open) {
@@ -96,11 +95,11 @@ export class LanePull {
       }
       this.#handler.onDelivery(new Delivery(this.#nc, msg, this.#lateAcks));
       if (open && open.left === 0) this.#end('filled');
-    } else if (code === 100) {
-      this.#open?.silence.refresh();
-    } else if (code !== 0 && this.#open) {
-      this.#end(code === 404 ? 'empty' : code === 408 ? 'expired' : 'lost');
+      return;
     }
+    const code = msg.headers?.code ?? 0;
+    if (code === 100) this.#open?.silence.refresh();
+    else if (code !== 0 && this.#open) this.#end(code === 404 ? 'empty' : code === 408 ? 'expired' : 'lost');
   }
 
   #end(end: PullEnd): void {

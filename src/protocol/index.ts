@@ -9,3 +9,4 @@ export * from './streams.ts';
 export * from './subjects.ts';
 export * from './task.ts';
 export * from './version.ts';
+export * from './whole.ts';

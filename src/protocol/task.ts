@@ -6,7 +6,11 @@ import { timestamp } from './time.ts';
 
 export const TASK_BYTES_MAX = 512 * 1024;
 export const DESCRIPTION_LENGTH_MAX = 4_096;
+export const REPO_LENGTH_MAX = 512;
 export const LABELS_MAX = 32;
+export const LABEL_KEY_LENGTH_MAX = 64;
+export const LABEL_VALUE_LENGTH_MAX = 256;
+export const CREATED_BY_LENGTH_MAX = 64;
 export const ATTEMPTS_MAX = 100;
 /** A task can be given back unharmed (drain, exit 75) this often before that counts as a failure of its own. */
 export const RELEASES_MAX = 100;
@@ -18,26 +22,51 @@ export const OUTPUT_LINE_LENGTH_MAX = 8 * 1024;
 
 export const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
+/** The terms of a task that says nothing of them. */
+export const TERMS_DEFAULT = {
+  description: '',
+  timeoutMs: 1_800_000,
+  stallTimeoutMs: 0,
+  maxAttempts: 3,
+  backoff: { baseMs: 1_000, factor: 2, maxMs: 300_000 },
+  createdBy: 'unknown',
+};
+export const BACKOFF_FACTOR = { min: 1, max: 10 };
+
 export const Backoff = z
   .looseObject({
     baseMs: z
       .int()
       .min(0)
       .max(TASK_TIMEOUT_MS_MAX)
-      .default(1_000)
+      .default(TERMS_DEFAULT.backoff.baseMs)
       .describe('pause before the second attempt'),
-    factor: z.number().min(1).max(10).default(2).describe('growth from one pause to the next'),
-    maxMs: z.int().min(0).max(TASK_TIMEOUT_MS_MAX).default(300_000).describe('longest pause'),
+    factor: z
+      .number()
+      .min(BACKOFF_FACTOR.min)
+      .max(BACKOFF_FACTOR.max)
+      .default(TERMS_DEFAULT.backoff.factor)
+      .describe('growth from one pause to the next'),
+    maxMs: z
+      .int()
+      .min(0)
+      .max(TASK_TIMEOUT_MS_MAX)
+      .default(TERMS_DEFAULT.backoff.maxMs)
+      .describe('longest pause'),
   })
   .describe('Exponential backoff between attempts; the pause is drawn between half of it and all of it.');
 export type Backoff = z.infer<typeof Backoff>;
 
 /** How a task is to be run: shared by the queued message and the record. */
 const terms = {
-  description: z.string().max(DESCRIPTION_LENGTH_MAX).default('').describe('what is to be done, for people'),
-  repo: z.string().max(512).optional().describe('repository that the task belongs to'),
+  description: z
+    .string()
+    .max(DESCRIPTION_LENGTH_MAX)
+    .default(TERMS_DEFAULT.description)
+    .describe('what is to be done, for people'),
+  repo: z.string().max(REPO_LENGTH_MAX).optional().describe('repository that the task belongs to'),
   labels: z
-    .record(z.string().max(64), z.string().max(256))
+    .record(z.string().max(LABEL_KEY_LENGTH_MAX), z.string().max(LABEL_VALUE_LENGTH_MAX))
     .refine(labels => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`)
     .default({})
     .describe('free key and value pairs'),
@@ -45,23 +74,27 @@ const terms = {
     .int()
     .min(1)
     .max(TASK_TIMEOUT_MS_MAX)
-    .default(1_800_000)
+    .default(TERMS_DEFAULT.timeoutMs)
     .describe('longest run of one attempt'),
   stallTimeoutMs: z
     .int()
     .min(0)
     .max(TASK_TIMEOUT_MS_MAX)
-    .default(0)
+    .default(TERMS_DEFAULT.stallTimeoutMs)
     .describe('longest silence (no output, no progress) of one attempt; 0 = no limit'),
   maxAttempts: z
     .int()
     .min(1)
     .max(ATTEMPTS_MAX)
-    .default(3)
+    .default(TERMS_DEFAULT.maxAttempts)
     .describe('attempts before the task is a dead letter'),
   backoff: Backoff.prefault({}).describe('pause between attempts, see Backoff'),
   notBefore: timestamp().optional().describe('no attempt starts earlier'),
-  createdBy: z.string().max(64).default('unknown').describe('who published it'),
+  createdBy: z
+    .string()
+    .max(CREATED_BY_LENGTH_MAX)
+    .default(TERMS_DEFAULT.createdBy)
+    .describe('who published it'),
   traceparent: z
     .string()
     .regex(TRACEPARENT, 'not a W3C traceparent')

@@ -27,6 +27,7 @@ export {
   getTask,
   type OutputLine,
   outputToEnd,
+  publishAndWait,
   taskHistory,
   taskOutput,
   waitForTask,

@@ -7,6 +7,7 @@ import {
   encode,
   entrySubject,
   historyFilter,
+  isWholeEntry,
   JOURNAL,
   JournalEntry,
   laneConsumer,
@@ -100,7 +101,8 @@ export async function append(
 
 /** Reads a stored message as an entry. Throws `usage` when it is not one. */
 export function readEntry(stored: Stored): JournalLine {
-  const entry = parseAs(JournalEntry, decode(stored.bytes), `journal entry ${stored.seq}`);
+  const value = decode(stored.bytes);
+  const entry = isWholeEntry(value) ? value : parseAs(JournalEntry, value, `journal entry ${stored.seq}`);
   return { ...entry, seq: stored.seq, storedAt: stored.time };
 }
 

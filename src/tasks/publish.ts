@@ -6,6 +6,7 @@ import type { Bus } from '../bus/index.ts';
 import {
   anyTaskSubject,
   encode,
+  isWholeMessage,
   laneOf,
   OrchError,
   type Priority,
@@ -18,6 +19,8 @@ import {
   type TaskMessageInput,
   type TaskRecord,
   type TaskState,
+  TERMS_DEFAULT,
+  TRACEPARENT,
   taskSubject,
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
@@ -66,12 +69,11 @@ export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomHex(
  * the queue did not acknowledge: whether the task is queued is then unknown, and publishing the same id again is safe.
  */
 export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Promise<Published> {
-  const given = parseAs(Spec, spec, 'task');
-  const id = given.id === undefined ? newTaskId() : parseId(given.id, 'id');
-  const lane = laneOf(given.capabilities);
-  const priority = parsePriority(given.priority);
   const createdAt = new Date().toISOString();
-  const message = messageFrom(given, actor, createdAt);
+  const { given, message } = readSpec(spec, actor, createdAt);
+  const id = given.id === undefined ? newTaskId() : parseId(given.id, 'id');
+  const lane = laneOf(given.capabilities ?? []);
+  const priority = parsePriority(given.priority ?? 'medium');
   const bytes = encode(message);
   if (bytes.length > TASK_BYTES_MAX) {
     throw new OrchError(
@@ -110,23 +112,61 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
   return { id, created: true, state: 'queued', record };
 }
 
+// The schema is asked where anything is not as it must be, and says what.
+function readSpec(
+  spec: TaskSpec,
+  actor: string,
+  createdAt: string,
+): { given: TaskSpec; message: TaskMessage } {
+  if (isAddressed(spec)) {
+    const message = messageFrom(spec, actor, createdAt);
+    if (isWholeMessage(message)) return { given: spec, message };
+  }
+  const given = parseAs(Spec, spec, 'task') as TaskSpec;
+  return { given, message: messageFrom(given, actor, createdAt) as TaskMessage };
+}
+
+// Whether all is as it must be that the message does not carry as it was given.
+function isAddressed(spec: unknown): boolean {
+  if (typeof spec !== 'object' || spec === null) return false;
+  const { id, capabilities = [], priority = 'medium', traceparent } = spec as Record<string, unknown>;
+  return (
+    (id === undefined || typeof id === 'string') &&
+    typeof priority === 'string' &&
+    Array.isArray(capabilities) &&
+    capabilities.every(capability => typeof capability === 'string') &&
+    (traceparent === undefined || (typeof traceparent === 'string' && TRACEPARENT.test(traceparent)))
+  );
+}
+
 // Field by field, which is fast; what stands in the subject is left out, and fields that orch does not know are kept.
-function messageFrom(given: z.infer<typeof Spec>, actor: string, createdAt: string): TaskMessage {
-  const known = {
-    description: given.description,
-    repo: given.repo,
-    labels: given.labels,
-    timeoutMs: given.timeoutMs,
-    stallTimeoutMs: given.stallTimeoutMs,
-    maxAttempts: given.maxAttempts,
-    backoff: given.backoff,
-    notBefore: given.notBefore,
-    createdBy: given.createdBy ?? actor,
+function messageFrom(given: TaskMessageInput, actor: string, createdAt: string): TaskMessageInput {
+  const {
+    description = TERMS_DEFAULT.description,
+    repo,
+    labels = {},
+    timeoutMs = TERMS_DEFAULT.timeoutMs,
+    stallTimeoutMs = TERMS_DEFAULT.stallTimeoutMs,
+    maxAttempts = TERMS_DEFAULT.maxAttempts,
+    backoff = { ...TERMS_DEFAULT.backoff },
+    notBefore,
+    createdBy = actor,
+    input,
+  } = given;
+  const message: TaskMessageInput = {
+    description,
+    repo,
+    labels,
+    timeoutMs,
+    stallTimeoutMs,
+    maxAttempts,
+    backoff,
+    notBefore,
+    createdBy,
     traceparent: childSpan(given.traceparent),
     createdAt,
-    input: given.input,
+    input,
   } satisfies Record<keyof typeof TaskMessage.shape, unknown>;
-  const message: TaskMessage = known;
   for (const key in given) if (!(key in Spec.shape)) message[key] = given[key];
   return message;
 }

@@ -17,6 +17,7 @@ import {
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
 import { type JournalLine, lastEntry, tryReadEntry } from './journal.ts';
+import { newTaskId, publishTask, type TaskSpec } from './publish.ts';
 
 /** A replica is behind by milliseconds; after a second it is ill, and what it has is shown. */
 const HISTORY_TRIES_MAX = 20;
@@ -77,36 +78,88 @@ export async function* followTask(
  * The event of an end says when to look; the journal says what it is, also where an event was lost.
  */
 export async function waitForTask(bus: Bus, taskId: string, signal: AbortSignal): Promise<TaskRecord> {
-  let wasHeard = false;
-  let wake = () => {};
-  const stop = bus.subscribe(taskEvents(taskId), subject => {
-    if (!FINAL_TYPES.has(parseEntrySubject(subject)?.type ?? '')) return;
-    wasHeard = true;
-    wake();
-  });
-  const abort = () => wake();
-  signal.addEventListener('abort', abort);
+  const ear = new Ear(bus, taskId);
   try {
-    for (let isFirst = true; ; isFirst = false) {
-      wasHeard = false;
-      const look = isFirst ? glance(bus, taskId) : getTask(bus, taskId);
-      const record = await look.catch(error => unlessAway(error, signal));
-      if (record && isFinal(record.state)) return record;
-      // An end that was heard during the look is looked at now.
-      if (!wasHeard && !signal.aborted) {
-        await new Promise<void>(resolve => {
-          const again = setTimeout(resolve, LOOK_AGAIN_MS);
-          wake = () => {
-            clearTimeout(again);
-            resolve();
-          };
-        });
-      }
-      if (signal.aborted) throw endOfWait(taskId, signal);
-    }
+    return await untilEnd(bus, ear, signal, () => glance(bus, taskId));
   } finally {
-    signal.removeEventListener('abort', abort);
-    stop();
+    ear.close();
+  }
+}
+
+/**
+ * Publishes a task and waits for its end, with two requests fewer than one call after the other. Where the id is known
+ * already, it is the end of the task that has it. Throws as both do.
+ */
+export async function publishAndWait(
+  bus: Bus,
+  spec: TaskSpec,
+  actor: string,
+  signal: AbortSignal,
+): Promise<TaskRecord> {
+  const id = spec.id ?? newTaskId();
+  const ear = new Ear(bus, id);
+  try {
+    const { created, state } = await publishTask(bus, { ...spec, id }, actor);
+    const isNew = created && state === 'queued';
+    // Of what was queued just now, an end is heard.
+    return await untilEnd(bus, ear, signal, async () => (isNew ? undefined : glance(bus, id)));
+  } finally {
+    ear.close();
+  }
+}
+
+/** Hears of a task's ends from the moment that it is made. */
+class Ear {
+  readonly taskId: string;
+  readonly #close: () => void;
+  /** The journal sequence of an end that was heard of since it was last asked for; 0: it did not say. */
+  #heard: number | undefined;
+  #wake = () => {};
+
+  constructor(bus: Bus, taskId: string) {
+    this.taskId = taskId;
+    this.#close = bus.subscribe(taskEvents(taskId), (subject, _bytes, { headers }) => {
+      if (!FINAL_TYPES.has(parseEntrySubject(subject)?.type ?? '')) return;
+      this.#heard = Number(headers?.get('Nats-Sequence') ?? 0);
+      this.#wake();
+    });
+  }
+
+  /** What was heard; waits for it, at most `timeoutMs` and not beyond the signal. */
+  async listen(timeoutMs: number, signal: AbortSignal): Promise<number | undefined> {
+    if (this.#heard === undefined && !signal.aborted)
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, timeoutMs);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        signal.addEventListener('abort', this.#wake, { once: true });
+      });
+    signal.removeEventListener('abort', this.#wake);
+    const heard = this.#heard;
+    this.#heard = undefined;
+    return heard;
+  }
+
+  close(): void {
+    this.#close();
+  }
+}
+
+async function untilEnd(
+  bus: Bus,
+  ear: Ear,
+  signal: AbortSignal,
+  look: () => Promise<TaskRecord | undefined>,
+): Promise<TaskRecord> {
+  for (;;) {
+    const record = await look().catch(error => unlessAway(error, signal));
+    if (record && isFinal(record.state)) return record;
+    // An end that was heard during the look is looked at now.
+    const seq = await ear.listen(LOOK_AGAIN_MS, signal);
+    if (signal.aborted) throw endOfWait(ear.taskId, signal);
+    look = () => (seq ? endAt(bus, ear.taskId, seq) : getTask(bus, ear.taskId));
   }
 }
 
@@ -115,6 +168,15 @@ async function glance(bus: Bus, taskId: string): Promise<TaskRecord | undefined>
   const stored = await bus.last(JOURNAL, historyFilter(taskId));
   const line = stored && tryReadEntry(stored);
   return line && !isFinal(line.task.state) ? undefined : getTask(bus, taskId);
+}
+
+// What any replica holds at a sequence was accepted, so that an end that stands there is one. That there is none yet, or
+// something else, may mean that the replica lags or that the event was somebody's own.
+async function endAt(bus: Bus, taskId: string, seq: number): Promise<TaskRecord> {
+  const stored = await bus.bySequence(JOURNAL, seq);
+  const isOfTask = stored !== undefined && parseEntrySubject(stored.subject)?.id === taskId;
+  const task = isOfTask ? tryReadEntry(stored)?.task : undefined;
+  return task && isFinal(task.state) ? task : getTask(bus, taskId);
 }
 
 // A server that is away decides nothing; the wait has a time of its own.

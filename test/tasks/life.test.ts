@@ -1,9 +1,12 @@
-import { connect } from '@nats-io/transport-node';
+import { connect, headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
 import {
   anyTaskSubject,
+  decode,
   encode,
+  isWholeEntry,
+  isWholeMessage,
   JOURNAL,
   OrchError,
   OUTPUT,
@@ -18,6 +21,7 @@ import {
   listTasks,
   newTaskId,
   openSince,
+  publishAndWait,
   publishTask,
   retryTask,
   taskHistory,
@@ -504,6 +508,56 @@ describe('watching', () => {
     }
     clearImmediate(turn);
     expect([read, longest <= 100]).toEqual([900, true]);
+  });
+
+  test('whoever publishes and waits gets the end, also of a task that has the id already', async () => {
+    const { capabilities, lane } = ownLane();
+    const signal = AbortSignal.timeout(30_000);
+    await bus.ensureLane('medium', lane);
+    const spec = { id: 'wait-1', capabilities };
+    const [first, second] = [1, 2].map(() => publishAndWait(bus, spec, 'alice', signal));
+    await (await nextAttempt(bus, 'w1', lane)).done('result');
+    expect(await first).toMatchObject({ id: 'wait-1', state: 'done', result: 'result' });
+    expect(await second).toEqual(await first);
+    expect(await publishAndWait(bus, spec, 'bob', signal)).toEqual(await first);
+  });
+
+  test('an event that somebody made up ends no wait', async () => {
+    const { capabilities, lane } = ownLane();
+    await bus.ensureLane('medium', lane);
+    const ended = publishAndWait(bus, { id: 'wait-2', capabilities }, 'alice', AbortSignal.timeout(30_000));
+    const attempt = await nextAttempt(bus, 'w1', lane);
+    const other = await connect({ servers: nats.url });
+    // The first one there is, which is another task's.
+    const header = headers();
+    header.set('Nats-Sequence', '1');
+    other.publish('events.task.wait-2.done.w1', '{}', { headers: header });
+    other.publish('events.task.wait-2.done.w1', '{}');
+    await other.flush();
+    await attempt.done('real');
+    expect(await ended).toMatchObject({ state: 'done', result: 'real' });
+    await other.close();
+  });
+
+  test('a wait that is given up throws why, and the task goes on', async () => {
+    const { capabilities } = ownLane();
+    const signal = AbortSignal.timeout(50);
+    await expect(publishAndWait(bus, { id: 'wait-3', capabilities }, 'alice', signal)).rejects.toMatchObject({
+      code: 'timeout',
+    });
+    expect((await getTask(bus, 'wait-3')).state).toBe('queued');
+  });
+
+  test('what orch writes is known for whole at a glance', async () => {
+    const { capabilities, lane } = ownLane();
+    await publishTask(bus, { id: 'whole-1', capabilities, labels: { a: 'b' }, input: 1 }, 'alice');
+    const message = await bus.last(TASKS, anyTaskSubject('whole-1'));
+    expect(isWholeMessage(decode(message?.bytes ?? new Uint8Array()))).toBe(true);
+    await (await nextAttempt(bus, 'w1', lane)).done('result');
+    const entries = [];
+    for await (const { bytes } of bus.range(JOURNAL, { filter: 'journal.task.whole-1.>' }))
+      entries.push(decode(bytes));
+    expect(entries.map(isWholeEntry)).toEqual([true, true, true]);
   });
 
   test('a reading at leisure ends when whoever reads stops', async () => {
