@@ -101,6 +101,9 @@ async function readOpen<T>(
   return open;
 }
 
+/** The pauses of all leisurely readings: one after the other, so that they take a tenth together. */
+let pauses: Promise<unknown> = Promise.resolve();
+
 // Of a long reading that nobody waits for: a little at a time, so that the process has nine tenths of it for its tasks.
 // Throws the signal's reason when it aborts: whoever stops does not wait for the rest.
 async function* atLeisure<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
@@ -110,7 +113,9 @@ async function* atLeisure<T>(items: AsyncIterable<T>, signal: AbortSignal): Asyn
     yield item;
     const workedMs = performance.now() - since;
     if (workedMs < LEISURE_MS) continue;
-    await sleep(9 * workedMs, undefined, { signal });
+    const pause = pauses.then(() => sleep(9 * workedMs, undefined, { signal }));
+    pauses = pause.catch(() => {});
+    await pause;
     since = performance.now();
   }
 }
