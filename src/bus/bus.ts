@@ -28,7 +28,6 @@ import {
 } from './connect.ts';
 import { Delivery, redeliver } from './delivery.ts';
 import { toOrchError } from './errors.ts';
-import { getObject, putObject } from './objects.ts';
 import {
   ensureLane,
   findLane,
@@ -317,14 +316,16 @@ export class Bus {
     return new Delivery(this.#nc, { subject, reply: ackSubject, data: new Uint8Array() });
   }
 
-  // -- large results
+  // -- large results; there are few of them, so what it takes is loaded for the first
 
   /** Stores bytes under a name and returns the reference to them. */
-  putObject(name: string, bytes: Uint8Array): Promise<ResultReference> {
+  async putObject(name: string, bytes: Uint8Array): Promise<ResultReference> {
+    const { putObject } = await import('./objects.ts');
     return putObject(this.#manager.jetstream(), name, bytes, this.#options.replicas ?? 1);
   }
 
-  getObject(reference: ResultReference): Promise<Uint8Array | undefined> {
+  async getObject(reference: ResultReference): Promise<Uint8Array | undefined> {
+    const { getObject } = await import('./objects.ts');
     return getObject(this.#manager.jetstream(), reference);
   }
 

@@ -1,7 +1,6 @@
 // `orch publish-task`: one task from arguments or stdin, or many from a file.
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { Bus } from '../bus/index.ts';
 import {
@@ -227,6 +226,8 @@ async function publishFile(
   let failure: unknown;
   const work = async () => {
     let number = 0;
+    // A module that takes long to load, for files alone.
+    const { createInterface } = await import('node:readline');
     for await (const line of createInterface({ input: source, crlfDelay: Number.POSITIVE_INFINITY })) {
       number++;
       if (line.trim() === '') continue;

@@ -1,6 +1,7 @@
 // Bytes to values and back. JSON unless a message says `Content-Type: application/msgpack`; a reply goes out in the
 // encoding that its request came in.
-import { Packr } from 'msgpackr';
+// Without the part in C++: looking for it takes longer than a command's own work.
+import { Packr } from 'msgpackr/pack';
 import type { z } from 'zod';
 import { messageOf, OrchError } from './errors.ts';
 
