@@ -27,6 +27,8 @@ export interface Bench {
   orch: OrchLibrary;
   settings: Settings;
   sync: string;
+  /** Measured rounds. */
+  rounds: number;
   contestants: readonly Contestant[];
   natsServer: string;
   /** A folder for servers that a scenario starts itself. */
@@ -37,6 +39,7 @@ export interface Bench {
 export interface BenchOptions {
   settings: Settings;
   sync: string;
+  rounds: number;
   /** Those of the settings' sides that the scenario can use. */
   sides: readonly SideName[];
   leaseMs?: number;
@@ -49,7 +52,7 @@ const OUT = dirname(fileURLToPath(import.meta.url));
 
 /** Starts the servers. `close` stops them and removes their data. */
 export async function openBench(options: BenchOptions): Promise<Bench> {
-  const { settings, sync, sides, orch, report } = options;
+  const { settings, sync, rounds, sides, orch, report } = options;
   const { path: natsServer } = await findServer({
     given: settings.natsServer ?? env('ORCH_NATS_SERVER'),
     cacheDir: paths().cache,
@@ -85,7 +88,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
     await close();
     throw error;
   }
-  return { orch, settings, sync, contestants, natsServer, dataDir, close };
+  return { orch, settings, sync, rounds, contestants, natsServer, dataDir, close };
 }
 
 const machineFacts = (): Record<string, string> => ({

@@ -5,7 +5,7 @@ import { aimsOf } from './aims.ts';
 import type { Stage } from './load.ts';
 import { OWN_FOLDER } from './page/index.ts';
 import { parseThreshold, type Threshold } from './report.ts';
-import { SCENARIO_NAMES, type ScenarioName, scenarioOf } from './scenarios/index.ts';
+import { ROUNDS, SCENARIO_NAMES, type ScenarioName, scenarioOf } from './scenarios/index.ts';
 import { OWN_SIDES, PEERS, type SideName } from './sides/index.ts';
 
 type LeveledName = Extract<
@@ -20,8 +20,8 @@ export interface Settings {
   scenarios: ScenarioName[];
   sides: SideName[];
   syncs: string[];
-  /** Measured rounds; one more, which is not counted, warms up. */
-  rounds: number;
+  /** Measured rounds; one more, which is not counted, warms up. Undefined: the scenario's own. */
+  rounds: number | undefined;
   /** Measured time of one side in one round. */
   durationMs: number;
   /** Replaces the duration: a ramp of arrivals per second or, in throughput, of virtual users. */
@@ -31,6 +31,8 @@ export interface Settings {
   /** Tasks per second of the scenarios at a low rate. */
   ratePerSecond: number;
   natsServer: string | undefined;
+  /** One that is held beside it. */
+  newerServer: string | undefined;
   /** Where the servers keep their data. */
   data: string | undefined;
   thresholds: Threshold[];
@@ -62,7 +64,7 @@ Flags
                            can be repeated; bench/peers/README.md says what they need
   --sides a,b              some of ${OWN_SIDES.join(', ')} (default all; ratios need orch)
   --sync always|d[,...]    when servers sync writes to disk (default always); several run one after the other
-  --rounds n               measured rounds (default 7; at most 3 in drain, sustained, recovery)
+  --rounds n               measured rounds (default ${ROUNDS}, fewer in scenarios that take long)
   --duration d             measured time of each side in a round (default 1s)
   --rate n                 tasks a second of the scenarios at a low rate (default 100)
   --levels n[,n...]        the sizes that the one scenario named goes through
@@ -70,6 +72,7 @@ Flags
   --stage d:n              instead of --duration: ramp to n tasks a second (n users in throughput) within d;
                            can be repeated
   --nats-server file       the server to run (default: as "orch up" finds it)
+  --newer-server file      another one, which the scenario durable holds beside it
   --data folder            where servers keep their data (default: bench/out, beside the bundle)
   --threshold m:expr       one more threshold, such as 'dispatch_p99_ratio{to:bare}:med<=2'
   --no-thresholds          without the default ones, which are the aims in bench/aims.ts
@@ -107,6 +110,7 @@ const FLAGS = {
   vus: { type: 'string' },
   stage: { type: 'string', multiple: true },
   'nats-server': { type: 'string' },
+  'newer-server': { type: 'string' },
   data: { type: 'string' },
   threshold: { type: 'string', multiple: true },
   'no-thresholds': { type: 'boolean' },
@@ -135,12 +139,13 @@ export function parseCommandLine(argv: readonly string[]): Settings {
       ...peers(values.peer ?? (isReport ? ['all'] : [])),
     ],
     syncs: (values.sync ?? (isReport && !isSmoke ? 'always,1s' : 'always')).split(',').map(parseSync),
-    rounds: whole(values.rounds ?? (isSmoke ? '1' : '7'), '--rounds', ROUNDS_MAX),
+    rounds: roundsOf(values.rounds, isSmoke),
     durationMs: duration(values.duration ?? (isSmoke ? '150ms' : '1s'), '--duration'),
     stages: values.stage?.map(parseStage),
     levels: levelsOf(scenarios, values.levels, values.vus, isSmoke),
     ratePerSecond: whole(values.rate ?? '100', '--rate', RATE_MAX),
     natsServer: values['nats-server'],
+    newerServer: values['newer-server'],
     data: values.data,
     thresholds: [],
     summaryExport: values['summary-export'] ?? (isReport ? SUMMARY : undefined),
@@ -151,6 +156,11 @@ export function parseCommandLine(argv: readonly string[]): Settings {
   if (!isSmoke && !values['no-thresholds']) settings.thresholds.push(...aimsOf(settings));
   settings.thresholds.push(...(values.threshold ?? []).map(parseThreshold));
   return settings;
+}
+
+function roundsOf(given: string | undefined, isSmoke: boolean): number | undefined {
+  if (given !== undefined) return whole(given, '--rounds', ROUNDS_MAX);
+  return isSmoke ? 1 : undefined;
 }
 
 function peers(given: readonly string[]): SideName[] {

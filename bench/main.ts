@@ -7,7 +7,7 @@ import { openBench } from './bench.ts';
 import { HELP, parseCommandLine, type Settings } from './command-line.ts';
 import { OWN_FOLDER, readSummaries, writePage } from './page/index.ts';
 import { judge, Report } from './report.ts';
-import { type ScenarioName, scenarioOf } from './scenarios/index.ts';
+import { ROUNDS, type ScenarioName, scenarioOf } from './scenarios/index.ts';
 import type { OrchLibrary } from './sides/index.ts';
 import { printHeader, printSummary, summaryOf, writeSummary } from './summary.ts';
 
@@ -93,7 +93,8 @@ async function runScenario(
   const sides = settings.sides.filter(side => scenario.sides.includes(side));
   const leaseMs = scenario.leaseMs?.(settings.isSmoke);
   const lease = leaseMs === undefined ? {} : { leaseMs };
-  const bench = await openBench({ settings, sync, sides, orch, report, ...lease });
+  const rounds = settings.rounds ?? scenario.rounds ?? ROUNDS;
+  const bench = await openBench({ settings, sync, rounds, sides, orch, report, ...lease });
   try {
     const section = report.section(`${name.toUpperCase()}, sync ${sync}: ${scenario.about}`, { sync });
     await Promise.race([scenario.run(bench, section, report), rejectedBy(signal)]);

@@ -4,6 +4,7 @@ import { colors } from '../src/cli/print.ts';
 import { formatDuration } from '../src/protocol/index.ts';
 import type { Settings } from './command-line.ts';
 import { keyOf, PerRound, type Report, type Section, type Tags, type Unit, type Verdict } from './report.ts';
+import { ROUNDS, scenarioOf } from './scenarios/index.ts';
 
 /** The summary of one run, in the shape that k6 gives to `handleSummary`, with the settings and the rounds beside it. */
 export interface Summary {
@@ -40,11 +41,21 @@ export function printHeader(settings: Settings): void {
   printLines(settingLines(settings));
 }
 
+// `7 (drain 2, sustained 1)`
+function roundsText({ rounds, scenarios }: Settings): string {
+  if (rounds !== undefined) return String(rounds);
+  const own = scenarios.flatMap(name => {
+    const { rounds: few } = scenarioOf(name);
+    return few === undefined ? [] : [`${name} ${few}`];
+  });
+  return own.length === 0 ? String(ROUNDS) : `${ROUNDS} (${own.join(', ')})`;
+}
+
 const settingLines = (settings: Settings): Record<string, string> => ({
   scenarios: settings.scenarios.join(', '),
   sides: settings.sides.join(', '),
   sync: settings.syncs.join(', '),
-  rounds: `${settings.rounds} of ${settings.stages?.map(stage => `${formatDuration(stage.durationMs)}:${stage.target}`).join(' ') ?? formatDuration(settings.durationMs)} a side, and one to warm up${settings.isSmoke ? '; a smoke run, whose figures mean nothing' : ''}`,
+  rounds: `${roundsText(settings)} of ${settings.stages?.map(stage => `${formatDuration(stage.durationMs)}:${stage.target}`).join(' ') ?? formatDuration(settings.durationMs)} a side, and one to warm up${settings.isSmoke ? '; a smoke run, whose figures mean nothing' : ''}`,
 });
 
 function printLines(lines: Record<string, string>): void {

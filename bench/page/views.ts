@@ -88,6 +88,20 @@ const VIEWS: Partial<Record<ScenarioName, View[]>> = {
     { title: 'one node stopped, p50, ms', metric: 'scatter_stopped_latency', columns: { tag: 'nodes' } },
     { title: 'one node stopped, the slowest, ms', metric: 'scatter_stopped_max', columns: { tag: 'nodes' } },
   ],
+  durable: [
+    { title: 'dispatch, p50, ms', metric: 'durable_dispatch_p50', columns: { statistics: ['med'] } },
+    {
+      title: 'dispatch, p50, to that of orch on one server',
+      metric: 'durable_dispatch_p50_share',
+      columns: { statistics: ['med'] },
+    },
+    { title: 'tasks a second', metric: 'durable_throughput', columns: { statistics: ['med'] } },
+    {
+      title: 'tasks a second, to those of orch on one server',
+      metric: 'durable_throughput_share',
+      columns: { statistics: ['med'] },
+    },
+  ],
   cli: [
     { title: 'ms', metric: 'cli_duration', columns: { statistics: ['p(50)', 'max', 'count'] } },
     { title: 'orch to each other', metric: 'cli_ratio', columns: { statistics: ['med'] } },

@@ -16,6 +16,7 @@ const GROWTH_MAX = 10;
 
 export const backlog: Scenario = {
   about: 'dispatch while so many tasks of other lanes are queued',
+  rounds: 3,
   sides: ['orch', 'bare', ...PEERS],
   levels: { of: 'tasks queued', all: [0, 10_000, 100_000, 1_000_000], smoke: [0, 300], max: QUEUED_MAX },
   once: { at: 'last', because: 'to queue a million tasks takes a quarter of an hour where each is synced' },

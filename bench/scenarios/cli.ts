@@ -23,7 +23,7 @@ export const cli: Scenario = {
     const publish = [besideBundle('../../dist/main.js'), 'publish-task', '--server', orchUrl ?? '', 'true'];
     if (orchUrl) commands.unshift(['orch', publish]);
     let runs = 0;
-    for (let round = 0; round <= bench.settings.rounds; round++) {
+    for (let round = 0; round <= bench.rounds; round++) {
       const times: Record<Program, number[]> = { orch: [], bare: [], node: [] };
       for (let run = 0; run < RUNS_PER_ROUND; run++, runs++)
         for (const [program, args] of commands) times[program].push(await runMs(args));

@@ -13,8 +13,6 @@ import type { Scenario } from './scenario.ts';
 const QUEUED = { all: 20_000, smoke: 200 };
 /** A turn that has not emptied the queue by then is over; its rate is of what it did. */
 const TURN_MS_MAX = 5_000;
-/** Filling 20,000 at a disk's pace is most of this scenario's time. */
-const ROUNDS_MAX = 3;
 const PROCESSES = 2;
 const PROCESS_SLOTS = 50;
 
@@ -26,6 +24,7 @@ interface Turn {
 
 export const drain: Scenario = {
   about: 'tasks a second from a queue of 20,000, so many at once, and in two processes',
+  rounds: 2,
   sides: [...OWN_SIDES, ...PEERS],
   levels: { of: 'tasks at once', all: [1, 10, 100], smoke: [1, 20], max: 1_000 },
   async run(bench, section, report) {
@@ -34,7 +33,7 @@ export const drain: Scenario = {
     const queues = bench.contestants.map(contestant => new Queue(contestant, books.of(contestant.side.name)));
     const processes = `${PROCESSES} processes`;
     for (const level of [...settings.levels.drain, processes]) {
-      for (let round = 1; round <= Math.min(settings.rounds, ROUNDS_MAX); round++) {
+      for (let round = 1; round <= bench.rounds; round++) {
         const turns = new Map<SideName, Turn>();
         for (const queue of queues) {
           await queue.fill(settings.isSmoke ? QUEUED.smoke : QUEUED.all);

@@ -11,6 +11,7 @@ const RATE_MAX = 50;
 
 export const events: Scenario = {
   about: 'so many tails that see each task end, and dispatch beside them',
+  rounds: 3,
   sides: ['orch', 'bullmq'],
   levels: { of: 'tails', all: [1, 10, 100], smoke: [1, 5], max: 1_000 },
   once: { at: 'last', because: 'what tails cost is not the disk' },

@@ -18,7 +18,6 @@ const BEFORE_MS = 1_000;
 const AFTER_MS = { full: 25_000, smoke: 1_000 };
 /** A publish waits for the election. */
 const PUBLISH_MS_MAX = 60_000;
-const ROUNDS_MAX = 3;
 
 /** Kills the leader once a round; records the gaps and checks that nothing was lost or ended twice. */
 export async function failOver(
@@ -62,7 +61,7 @@ export async function failOver(
       published.add(id);
     };
     const afterMs = settings.isSmoke ? AFTER_MS.smoke : AFTER_MS.full;
-    for (let round = 1; round <= Math.min(settings.rounds, ROUNDS_MAX); round++) {
+    for (let round = 1; round <= bench.rounds; round++) {
       starts.length = 0;
       const load = runArrivals(constant(RATE, BEFORE_MS + afterMs), IN_FLIGHT_MAX, lap);
       await sleep(BEFORE_MS);

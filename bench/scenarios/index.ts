@@ -3,6 +3,7 @@ import { backlog } from './backlog.ts';
 import { cli } from './cli.ts';
 import { dispatch } from './dispatch.ts';
 import { drain } from './drain.ts';
+import { durable } from './durable.ts';
 import { events } from './events.ts';
 import { lanes } from './lanes.ts';
 import { presence } from './presence.ts';
@@ -15,7 +16,7 @@ import type { Scenario } from './scenario.ts';
 import { sustained } from './sustained.ts';
 import { throughput } from './throughput.ts';
 
-export type { Scenario } from './scenario.ts';
+export { ROUNDS, type Scenario } from './scenario.ts';
 
 export const SCENARIOS = {
   dispatch,
@@ -31,6 +32,7 @@ export const SCENARIOS = {
   presence,
   recall,
   scatter,
+  durable,
   cli,
 } satisfies Record<string, Scenario>;
 

@@ -11,6 +11,7 @@ const LANES_MAX = 256;
 
 export const lanes: Scenario = {
   about: 'dispatch to a worker that serves so many lanes',
+  rounds: 3,
   sides: ['orch', 'bare', ...PEERS],
   levels: { of: 'lanes', all: [1, 10, 100, LANES_MAX], smoke: [1, 5], max: LANES_MAX },
   once: { at: 'last', because: 'what lanes cost is not the disk' },

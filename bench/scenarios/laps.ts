@@ -71,7 +71,8 @@ export interface RoundsOptions extends LapsOptions {
 
 /** Runs all rounds and yields what each measured. */
 export async function* rounds(bench: Bench, options: RoundsOptions): AsyncGenerator<Map<SideName, Turn>> {
-  const { rounds: count, durationMs, stages } = bench.settings;
+  const { durationMs, stages } = bench.settings;
+  const count = bench.rounds;
   const runners = await openRunners(bench, options);
   try {
     for (const runner of runners) await visitLanes(runner, options);

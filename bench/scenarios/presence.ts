@@ -16,6 +16,7 @@ const SMOKE_HEARTBEAT_MS = 500;
 
 export const presence: Scenario = {
   about: 'so many nodes that are there and do nothing: what their heartbeats cost the server',
+  rounds: 3,
   sides: ['orch'],
   levels: { of: 'nodes', all: [100, 1_000, 5_000], smoke: [10, 50], max: 10_000 },
   once: { at: 'last', because: 'heartbeats are kept in memory' },
@@ -34,14 +35,14 @@ export const presence: Scenario = {
         await fleet.grow(nodes);
         // What the last joins left under way is not counted.
         await fleet.listen(heartbeatMs);
-        for (let round = 0; round < settings.rounds; round++) {
+        for (let round = 0; round < bench.rounds; round++) {
           const meter = new Meter(served.pid);
           meter.start();
           const pulse = await fleet.listen(heartbeatMs);
           recordPulse(section, nodes, pulse, meter.stop());
         }
         // Apart from the rounds: a look is work for the server too.
-        for (let round = 0; round < settings.rounds; round++) await look(bus, section, nodes);
+        for (let round = 0; round < bench.rounds; round++) await look(bus, section, nodes);
         await checkPresent(bus, fleet, beganAt, report, `presence (${bench.sync}), ${nodes} nodes`);
       }
     } finally {

@@ -21,6 +21,7 @@ interface Turn {
 
 export const publish: Scenario = {
   about: 'acknowledged publishes a second, so many in flight, and in batches',
+  rounds: 3,
   sides: [...OWN_SIDES, ...PEERS],
   levels: { of: 'publishes in flight', all: [1, 100, 1_000], smoke: [1, 50], max: 10_000 },
   async run(bench, section, report) {
@@ -46,7 +47,8 @@ async function runLevel(
   publishers: ReadonlyMap<Contestant, Publisher>,
 ): Promise<void> {
   const off = new Map<SideName, string>();
-  const { rounds, durationMs } = bench.settings;
+  const { rounds, settings } = bench;
+  const { durationMs } = settings;
   for (let round = 0; round <= rounds; round++) {
     const turns = new Map<SideName, Turn>();
     for (const [{ side, served }, publisher] of publishers) {

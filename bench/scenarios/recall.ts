@@ -22,6 +22,7 @@ type Ask = (query: string) => Promise<RecallReply>;
 
 export const recall: Scenario = {
   about: 'a question to a memory of 10,000 records in another process, beside a plain request for the same',
+  rounds: 5,
   sides: ['orch', 'bare'],
   once: { at: 'last', because: 'reading does not wait for the disk' },
   async run(bench, section, report) {
@@ -39,7 +40,7 @@ export const recall: Scenario = {
         owners.push(await startOwner({ side: name, url: served.url, dir, nodes, records: RECORDS[size] }));
         askers.set(side.name, await openAsker(bench, contestant));
       }
-      for (let round = 0; round <= bench.settings.rounds; round++) {
+      for (let round = 0; round <= bench.rounds; round++) {
         const turns = new Map<SideName, Trend>();
         for (const [side, { ask }] of askers) {
           const trend = new Trend();

@@ -14,17 +14,17 @@ import type { Scenario } from './scenario.ts';
 /** A task that has not come back after this will not. */
 const RECOVERY_MS_MAX = 120_000;
 const SMOKE_LEASE_MS = 1_500;
-const ROUNDS_MAX = 3;
 
 export const recovery: Scenario = {
   about:
     'a worker killed in a task: until it runs again; the leader of three servers killed: the longest gap',
+  rounds: 3,
   sides: ['orch', 'floor', 'bullmq'],
   leaseMs: isSmoke => (isSmoke ? SMOKE_LEASE_MS : undefined),
   once: { at: 'first', because: 'what is waited for is a lease and an election' },
   async run(bench, section, report) {
     const books = new Books();
-    for (let round = 1; round <= Math.min(bench.settings.rounds, ROUNDS_MAX); round++) {
+    for (let round = 1; round <= bench.rounds; round++) {
       const times = new Map<SideName, number>();
       // Side by side: what is measured is waiting.
       await Promise.all(

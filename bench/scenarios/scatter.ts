@@ -28,6 +28,7 @@ type Ask = (query: string) => Promise<GatheredReply>;
 
 export const scatter: Scenario = {
   about: 'a question to all memories, of so many nodes with 1,000 records each; and with one node stopped',
+  rounds: 3,
   sides: ['orch'],
   levels: { of: 'nodes', all: [1, 10, 50], smoke: [1, 3], max: NODES_MAX },
   once: { at: 'last', because: 'reading does not wait for the disk' },
@@ -55,7 +56,7 @@ export const scatter: Scenario = {
         const title = `scatter (${sync}), ${level} nodes`;
         const tags = { nodes: level };
         await whole(ask, questions, level);
-        await measure(settings.rounds, ask, questions, section, report, title, tags);
+        await measure(bench.rounds, ask, questions, section, report, title, tags);
         const [victim] = owners;
         if (!victim) continue;
         victim.freeze();

@@ -16,14 +16,13 @@ const RATE_MAX = 64_000;
 /** Halvings of the last doubling: the rate is then known to an eighth of it. */
 const NARROWINGS = 3;
 const WARM_UP_MS = 200;
-/** Each search takes some ten turns; more of them than this say nothing new. */
-const ROUNDS_MAX = 3;
 
 export const sustained: Scenario = {
   about: 'the highest rate of arrivals of which 99 % start within 50 ms',
+  rounds: 1,
   sides: [...OWN_SIDES, ...PEERS],
   async run(bench, section, report) {
-    const { rounds, durationMs, isSmoke } = bench.settings;
+    const { durationMs, isSmoke } = bench.settings;
     const books = new Books();
     const runners = await openRunners(bench, { books, slots: SLOTS });
     const keepsUp = async (runner: Runner, rate: number) => {
@@ -37,7 +36,7 @@ export const sustained: Scenario = {
       const last = new Map<SideName, number>();
       // Not counted: it warms up.
       for (const runner of runners) await keepsUp(runner, FIRST_RATE);
-      for (let round = 1; round <= Math.min(rounds, ROUNDS_MAX); round++) {
+      for (let round = 1; round <= bench.rounds; round++) {
         const found = new Map<SideName, number>();
         for (const runner of runners) {
           const { name } = runner.contestant.side;

@@ -8,6 +8,7 @@ import type { Scenario } from './scenario.ts';
 
 export const throughput: Scenario = {
   about: 'tasks a second from publishing to acknowledged, so many in flight',
+  rounds: 5,
   sides: [...OWN_SIDES, ...PEERS],
   levels: { of: 'virtual users', all: [1, 100], smoke: [1, 20], max: 1_000 },
   async run(bench, section, report) {

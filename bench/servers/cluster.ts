@@ -16,6 +16,8 @@ interface Member {
 
 export interface Cluster {
   urls: string[];
+  /** Of its first server. */
+  pid: number;
   /** Kills the server that leads the stream; returns when it is gone, with what starts it again. */
   killLeader(stream: string): Promise<() => Promise<void>>;
   /** Returns when every stream has its leader and all of its copies up to date. */
@@ -46,6 +48,7 @@ export async function startCluster(binary: string, dataDir: string, sync: string
   const urls = members.map(member => member.process.url);
   return {
     urls,
+    pid: members[0]?.process.pid ?? 0,
     stop,
     healthy: () => isHealthy(urls),
     killLeader: async stream => {

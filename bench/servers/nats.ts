@@ -23,12 +23,19 @@ export async function serveNats(
   }
 }
 
+const connectObserver = (url: string | string[]) =>
+  connect({
+    servers: typeof url === 'string' ? url.split(',') : url,
+    name: 'bench-observer',
+    noAsyncTraces: true,
+  });
+
 /** Asks a server something on a connection for that alone. */
 export async function observe<T>(
   url: string | string[],
   ask: (manager: JetStreamManager, version: string) => Promise<T>,
 ): Promise<T> {
-  const nc = await connect({ servers: url, name: 'bench-observer', noAsyncTraces: true });
+  const nc = await connectObserver(url);
   try {
     return await ask(await jetstreamManager(nc, { checkAPI: false }), nc.info?.version ?? 'unknown');
   } finally {
@@ -53,7 +60,7 @@ export async function countIds(
   idToken: number,
 ): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  const nc = await connect({ servers: url, name: 'bench-observer', noAsyncTraces: true });
+  const nc = await connectObserver(url);
   try {
     const options = { filter_subjects: filters, headers_only: true };
     const consumer = await jetstream(nc).consumers.get(stream, options);

@@ -5,7 +5,7 @@ import { type OrchLibrary, orchSide } from './orch.ts';
 import { Absent, type Side, type SideName } from './side.ts';
 
 export { BARE_TASKS, provisionBare } from './bare.ts';
-export { type OrchLibrary, openOrchWorker, orchFinals } from './orch.ts';
+export { type OrchLibrary, openOrchWorker, orchFinals, orchSide, provisionOrch } from './orch.ts';
 export * from './side.ts';
 
 const PEER_MODULES: Partial<Record<SideName, string>> = {

@@ -24,13 +24,12 @@ export const orchSide = (library: OrchLibrary): Side => ({
   hasLanes: true,
   serve: options =>
     serveNats(options, async (_manager, url) => {
-      await using bus = await library.connect({ servers: [url], leaseMs: options.leaseMs ?? LEASE_MS });
-      await bus.provision();
+      await provisionOrch(library, [url], { leaseMs: options.leaseMs ?? LEASE_MS });
     }),
   openPublisher: url => openOrchPublisher(library, url),
-  openWorker: (url, options) => openOrchWorker(library, [url], options),
+  openWorker: (url, options) => openOrchWorker(library, url.split(','), options),
   openTail: async (url, onEnd) => {
-    const bus = await library.connect({ servers: [url] });
+    const bus = await library.connect({ servers: url.split(',') });
     // All events, as `orch events` hears them.
     bus.subscribe('events.>', subject => {
       const [, , id = '', type = ''] = subject.split('.');
@@ -45,6 +44,17 @@ export const orchSide = (library: OrchLibrary): Side => ({
   clear: url => purge(url, TASKS),
 });
 
+/** Makes what orch needs; returns the server's version. */
+export async function provisionOrch(
+  library: OrchLibrary,
+  servers: string[],
+  options: { leaseMs?: number; replicas?: number },
+): Promise<string> {
+  await using bus = await library.connect({ servers, ...options });
+  await bus.provision();
+  return (await bus.server()).version;
+}
+
 /** How often each task has a final entry. */
 export const orchFinals = (url: string | string[]) => countIds(url, JOURNAL, FINALS, 2);
 
@@ -52,7 +62,7 @@ async function openOrchPublisher(
   { connect, publishTask, publishAndWait }: OrchLibrary,
   url: string,
 ): Promise<Publisher> {
-  const bus = await connect({ servers: [url] });
+  const bus = await connect({ servers: url.split(',') });
   const publish: Publisher['publish'] = async (input, lane = LANE) =>
     (await publishTask(bus, { input, capabilities: capabilitiesOf(lane) })).id;
   return {

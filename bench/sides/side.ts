@@ -4,7 +4,9 @@
 
 export const OWN_SIDES = ['orch', 'bare', 'floor'] as const;
 export const PEERS = ['bullmq', 'graphile-worker', 'graphile-local', 'pg-boss'] as const;
-export type SideName = (typeof OWN_SIDES)[number] | (typeof PEERS)[number];
+/** orch on other servers; the scenario durable has them. */
+export type Variant = 'orch-1s' | 'orch-r3' | 'orch-r3-1s' | 'orch-newer';
+export type SideName = (typeof OWN_SIDES)[number] | (typeof PEERS)[number] | Variant;
 
 /** What a task carries: its number in this run, and bytes up to PAYLOAD_BYTES. */
 export interface Payload {
@@ -61,6 +63,7 @@ export interface ServeOptions {
 
 /** A server that runs. */
 export interface Served {
+  /** Several with commas between them where it is a cluster. */
   url: string;
   pid: number;
   /** Version and settings. */

@@ -36,6 +36,7 @@ test.each([
   ['presence', 'presence_server_cpu{side:orch,nodes:50,sync:always}'],
   ['recall', 'recall_overhead{to:bare,sync:always}'],
   ['scatter', 'scatter_stopped_latency{side:orch,nodes:3,sync:always}'],
+  ['durable', 'durable_throughput_share{side:orch-r3,sync:always}'],
   ['cli', 'cli_ratio{to:bare,sync:always}'],
 ])('%s exports %s', (_scenario, key) => {
   const { metrics } = JSON.parse(readFileSync(summary, 'utf8'));
