@@ -6,11 +6,7 @@ import { readFileSync } from 'node:fs';
 const SHOWN = 25;
 
 const file = process.argv[2];
-if (!file) {
-  process.stderr.write('usage: node bench/profile.js file.cpuprofile\n');
-  process.exit(104);
-}
-const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(file, 'utf8'));
+const { nodes, samples, timeDeltas } = read();
 const byId = new Map(nodes.map(node => [node.id, node]));
 const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map(child => [child, id])));
 const nameOf = ({ callFrame: { functionName, url, lineNumber } }) =>
@@ -32,6 +28,18 @@ for (const [index, id] of samples.entries()) {
 process.stdout.write(`${file}: busy ${(busyUs / 1e6).toFixed(1)} s of ${(totalUs / 1e6).toFixed(1)} s\n`);
 print('by itself', own);
 print('with what it calls', all);
+
+function read() {
+  try {
+    const profile = JSON.parse(readFileSync(file ?? '', 'utf8'));
+    if (!Array.isArray(profile.samples)) throw new Error('it has no samples');
+    return profile;
+  } catch (error) {
+    const why = file === undefined ? 'none was given' : `${file}: ${error.message}`;
+    process.stderr.write(`a .cpuprofile is needed, ${why}\nusage: node bench/profile.js file.cpuprofile\n`);
+    process.exit(104);
+  }
+}
 
 function add(map, name, us) {
   map.set(name, (map.get(name) ?? 0) + us);
