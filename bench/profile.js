@@ -5,6 +5,9 @@ import { readFileSync } from 'node:fs';
 
 const SHOWN = 25;
 
+// `| head` ends the pipe early, which is no error.
+process.stdout.on('error', () => process.exit());
+
 const file = process.argv[2];
 const { nodes, samples, timeDeltas } = read();
 const byId = new Map(nodes.map(node => [node.id, node]));
