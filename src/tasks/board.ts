@@ -68,22 +68,29 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
 
 /** Ids of the tasks that are not over and of which nothing was said since a time. Read at leisure. */
 export async function openSince(bus: Bus, before: Date, signal: AbortSignal): Promise<string[]> {
-  const open = await readOpen(bus, signal, ({ time }) => (time < before ? true : undefined));
+  const open = await readOpen(bus, signal, stored =>
+    stored.time < before && openTask(stored) ? true : undefined,
+  );
   return [...open.keys()];
 }
 
 /** The tasks of which is said that nobody can serve them. Read at leisure. */
 export async function unservableTasks(bus: Bus, signal: AbortSignal): Promise<TaskRecord[]> {
   const flagged = await readOpen(bus, signal, stored => {
-    const { bytes } = stored;
-    const isNamed = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes('"unservableSince"');
-    const task = isNamed ? tryReadEntry(stored)?.task : undefined;
+    const task = asBuffer(stored.bytes).includes('"unservableSince"') ? openTask(stored) : undefined;
     return task?.unservableSince === undefined ? undefined : task;
   });
   return [...flagged.values()];
 }
 
-// What `pick` makes of the last entry of each task that is not over, as the journal was when this began.
+// Undefined for what is no entry, and for an end that another client wrote in its own way.
+function openTask(stored: Stored): TaskRecord | undefined {
+  const task = tryReadEntry(stored)?.task;
+  return task && !isFinal(task.state) ? task : undefined;
+}
+
+// What `pick` makes of the last entry of each task, as the journal was when this began; ends as orch writes them are
+// left out before.
 async function readOpen<T>(
   bus: Bus,
   signal: AbortSignal,
@@ -180,12 +187,12 @@ const isFinalEntry = (bytes: Uint8Array): boolean =>
   FINAL_BEGINNINGS.some(beginning => beginning.equals(bytes.subarray(0, beginning.length)));
 
 function beginningOf(stored: Stored): { type: string; at: string } {
-  const { buffer, byteOffset, length } = stored.bytes;
-  const text = Buffer.from(buffer, byteOffset, length).toString('latin1', 0, BEGINNING_BYTES);
-  const [, type, at] = BEGINNING.exec(text) ?? [];
+  const [, type, at] = BEGINNING.exec(asBuffer(stored.bytes).toString('latin1', 0, BEGINNING_BYTES)) ?? [];
   if (type !== undefined && at !== undefined) return { type, at };
   return tryReadEntry(stored) ?? { type: '', at: '' };
 }
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
 // `Nats-Stream-Source: ORCH_JOURNAL 17 ...`
 function journalSequence(stored: Stored): number {

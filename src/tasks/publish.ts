@@ -61,6 +61,10 @@ const Spec = z.looseObject({
 /** Marks a queue message as its publisher's own, to tell a resend from somebody else's task. */
 const NONCE_HEADER = 'Orch-Nonce';
 
+/** The id that was given, or a new one. Throws `usage`. */
+export const taskIdOf = (given: string | undefined): string =>
+  given === undefined ? newTaskId() : parseId(given, 'id');
+
 /** A new id: sorts by time, and two machines do not meet. */
 export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomHex(5)}`;
 
@@ -71,7 +75,7 @@ export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomHex(
 export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Promise<Published> {
   const createdAt = new Date().toISOString();
   const { given, message } = readSpec(spec, actor, createdAt);
-  const id = given.id === undefined ? newTaskId() : parseId(given.id, 'id');
+  const id = taskIdOf(given.id);
   const lane = laneOf(given.capabilities ?? []);
   const priority = parsePriority(given.priority ?? 'medium');
   const bytes = encode(message);

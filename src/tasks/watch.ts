@@ -17,7 +17,7 @@ import {
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
 import { type JournalLine, lastEntry, tryReadEntry } from './journal.ts';
-import { newTaskId, publishTask, type TaskSpec } from './publish.ts';
+import { publishTask, type TaskSpec, taskIdOf } from './publish.ts';
 
 /** A replica is behind by milliseconds; after a second it is ill, and what it has is shown. */
 const HISTORY_TRIES_MAX = 20;
@@ -96,7 +96,7 @@ export async function publishAndWait(
   actor: string,
   signal: AbortSignal,
 ): Promise<TaskRecord> {
-  const id = spec.id ?? newTaskId();
+  const id = taskIdOf(spec.id);
   const ear = new Ear(bus, id);
   try {
     const { created, state } = await publishTask(bus, { ...spec, id }, actor);

@@ -548,6 +548,29 @@ describe('watching', () => {
     expect((await getTask(bus, 'wait-3')).state).toBe('queued');
   });
 
+  test('whoever waits for what cannot be an id is told so before anything is subscribed to', async () => {
+    const wrong = publishAndWait(bus, { id: 'a b' }, 'alice', AbortSignal.timeout(1_000));
+    await expect(wrong).rejects.toMatchObject({ code: 'usage', message: expect.stringMatching(/^id "a b"/) });
+  });
+
+  test('what is no entry is no open task, and an end is one however it is written', async () => {
+    const before = new Date(Date.now() + 60_000);
+    await publishTask(bus, { id: 'open-1' }, 'alice');
+    await publishTask(bus, { id: 'open-2' }, 'alice');
+    const queued = await bus.last(JOURNAL, 'journal.task.open-2.>');
+    const { type: _, ...entry } = decode(queued?.bytes ?? new Uint8Array()) as {
+      type: string;
+      task: object;
+    };
+    Object.assign(entry.task, { state: 'cancelled' });
+    // Another client's, whose first field is not the type.
+    await bus.write('journal.task.open-2.cancelled.other', encode({ ...entry, type: 'cancelled' }));
+    await bus.write('journal.task.open-3.done.me', Buffer.from('garbage'));
+    await bus.write('journal.task.open-4.claimed.me', Buffer.from('{"type":"claimed","at":"now"'));
+    const open = await openSince(bus, before, AbortSignal.timeout(30_000));
+    expect(open.filter(id => id.startsWith('open-'))).toEqual(['open-1']);
+  });
+
   test('what orch writes is known for whole at a glance', async () => {
     const { capabilities, lane } = ownLane();
     await publishTask(bus, { id: 'whole-1', capabilities, labels: { a: 'b' }, input: 1 }, 'alice');
