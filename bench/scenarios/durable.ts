@@ -10,7 +10,7 @@ import { runArrivals, runUsers } from '../load.ts';
 import type { Report, Section } from '../report.ts';
 import { startCluster } from '../servers/cluster.ts';
 import { OWN_SIDES, orchSide, provisionOrch, type Served, type SideName } from '../sides/index.ts';
-import { LOW, mapped, printRound, rounds, type Turn } from './laps.ts';
+import { LOW, mapped, printRound, rounds } from './laps.ts';
 import type { Scenario } from './scenario.ts';
 
 const REPLICAS = 3;
@@ -31,20 +31,18 @@ export const durable: Scenario = {
       const wider: Bench = { ...bench, contestants: [...contestants, ...variants] };
       const books = new Books();
       const users = bench.settings.isSmoke ? USERS.smoke : USERS.all;
-      const low = {
-        ...LOW,
-        books,
+      for await (const turns of rounds(wider, {
+        slots: LOW.slots,
         target: bench.settings.ratePerSecond,
-        drive: (stages: Parameters<typeof runArrivals>[0], lap: Parameters<typeof runArrivals>[2]) =>
-          runArrivals(stages, LOW.inFlightMax, lap),
-      };
-      for await (const turns of rounds(wider, low)) {
+        books,
+        drive: (stages, lap) => runArrivals(stages, LOW.inFlightMax, lap),
+      })) {
         const p50s = mapped(turns, ({ toStart }) => toStart.percentile(50));
         record(section, 'durable_dispatch_p50', 'ms', p50s);
         printRound('durable, dispatch', p50s, ms => `p50 ${ms.toFixed(2)}ms`);
       }
       for await (const turns of rounds(wider, { books, slots: users, target: users, drive: runUsers })) {
-        const rates = mapped(turns, ({ perSecond }: Turn) => perSecond);
+        const rates = mapped(turns, ({ perSecond }) => perSecond);
         record(section, 'durable_throughput', '/s', rates);
         printRound(`durable, ${users} in flight`, rates, perSecond => `${perSecond.toFixed(0)}/s`);
       }

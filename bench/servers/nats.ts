@@ -2,7 +2,7 @@
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { startServer } from '../../src/bus/index.ts';
-import type { Served, ServeOptions } from '../sides/side.ts';
+import { type Served, type ServeOptions, serversOf } from '../sides/side.ts';
 
 /** Starts one server with an empty store and hands it to `provision`. */
 export async function serveNats(
@@ -25,7 +25,7 @@ export async function serveNats(
 
 const connectObserver = (url: string | string[]) =>
   connect({
-    servers: typeof url === 'string' ? url.split(',') : url,
+    servers: typeof url === 'string' ? serversOf(url) : url,
     name: 'bench-observer',
     noAsyncTraces: true,
   });

@@ -7,6 +7,7 @@ import {
   laneIndex,
   type Publisher,
   type Side,
+  serversOf,
   type WorkerOptions,
 } from './side.ts';
 
@@ -27,9 +28,9 @@ export const orchSide = (library: OrchLibrary): Side => ({
       await provisionOrch(library, [url], { leaseMs: options.leaseMs ?? LEASE_MS });
     }),
   openPublisher: url => openOrchPublisher(library, url),
-  openWorker: (url, options) => openOrchWorker(library, url.split(','), options),
+  openWorker: (url, options) => openOrchWorker(library, serversOf(url), options),
   openTail: async (url, onEnd) => {
-    const bus = await library.connect({ servers: url.split(',') });
+    const bus = await library.connect({ servers: serversOf(url) });
     // All events, as `orch events` hears them.
     bus.subscribe('events.>', subject => {
       const [, , id = '', type = ''] = subject.split('.');
@@ -62,7 +63,7 @@ async function openOrchPublisher(
   { connect, publishTask, publishAndWait }: OrchLibrary,
   url: string,
 ): Promise<Publisher> {
-  const bus = await connect({ servers: url.split(',') });
+  const bus = await connect({ servers: serversOf(url) });
   const publish: Publisher['publish'] = async (input, lane = LANE) =>
     (await publishTask(bus, { input, capabilities: capabilitiesOf(lane) })).id;
   return {

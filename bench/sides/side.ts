@@ -61,6 +61,9 @@ export interface ServeOptions {
   leaseMs?: number;
 }
 
+/** The servers behind a `Served.url`. */
+export const serversOf = (url: string): string[] => url.split(',');
+
 /** A server that runs. */
 export interface Served {
   /** Several with commas between them where it is a cluster. */

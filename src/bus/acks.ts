@@ -11,24 +11,24 @@
 /** Nobody waits for an acknowledgement. One that is lost with its process brings a redelivery, as any lost one does. */
 const HOLD_MS = 20;
 
+/** A delivery. */
+interface Acknowledgeable {
+  readonly queueSeq: number;
+  ack(): void;
+}
+
 export class LateAcks {
-  readonly #send: (ackSubject: string) => void;
-  readonly #held: { queueSeq: number; ackSubject: string }[] = [];
+  readonly #held: Acknowledgeable[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(send: (ackSubject: string) => void) {
-    this.#send = send;
-  }
-
-  later(ack: { queueSeq: number; ackSubject: string }): void {
-    this.#held.push(ack);
+  later(delivery: Acknowledgeable): void {
+    this.#held.push(delivery);
     this.#timer ??= setTimeout(() => this.flush(), HOLD_MS);
   }
 
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const { ackSubject } of this.#held.splice(0).sort((a, b) => a.queueSeq - b.queueSeq))
-      this.#send(ackSubject);
+    for (const delivery of this.#held.splice(0).sort((a, b) => a.queueSeq - b.queueSeq)) delivery.ack();
   }
 }

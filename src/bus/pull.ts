@@ -28,7 +28,7 @@ export class LanePull {
   readonly #handler: PullHandler;
   readonly #inbox: string;
   readonly #subscription: Subscription;
-  readonly #lateAcks: LateAcks;
+  readonly #lateAcks = new LateAcks();
   #open: { left: number; silence: NodeJS.Timeout } | undefined;
 
   constructor(nc: NatsConnection, consumer: string, inboxPrefix: string | undefined, handler: PullHandler) {
@@ -36,9 +36,6 @@ export class LanePull {
     this.#consumer = consumer;
     this.#handler = handler;
     this.#inbox = createInbox(inboxPrefix);
-    this.#lateAcks = new LateAcks(subject => {
-      if (!nc.isClosed()) nc.publish(subject, '+ACK');
-    });
     this.#subscription = nc.subscribe(this.#inbox, { callback: (_error, msg) => this.#receive(msg) });
   }
 

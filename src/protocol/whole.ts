@@ -32,8 +32,8 @@ export function isWholeEntry(value: unknown): value is JournalEntry {
     isPlain(value) &&
     EVENT_TYPES.has(value.type) &&
     isTimestamp(value.at) &&
-    typeof value.actor === 'string' &&
-    typeof value.nonce === 'string' &&
+    isString(value.actor) &&
+    isString(value.nonce) &&
     isPlain(value.task) &&
     isWholeRecord(value.task)
   );
@@ -41,11 +41,11 @@ export function isWholeEntry(value: unknown): value is JournalEntry {
 
 function isWholeRecord(value: Fields): boolean {
   return (
-    typeof value.id === 'string' &&
+    isString(value.id) &&
     STATES.has(value.state) &&
-    typeof value.priority === 'string' &&
+    isString(value.priority) &&
     isPriority(value.priority) &&
-    typeof value.lane === 'string' &&
+    isString(value.lane) &&
     hasTerms(value) &&
     isTimestamp(value.createdAt) &&
     isTimestamp(value.updatedAt) &&
@@ -69,10 +69,10 @@ function isWholeRecord(value: Fields): boolean {
 }
 
 function hasTerms(value: Fields): boolean {
-  const { repo, backoff, traceparent } = value;
+  const { backoff } = value;
   return (
     isText(value.description, DESCRIPTION_LENGTH_MAX) &&
-    (repo === undefined || isText(repo, REPO_LENGTH_MAX)) &&
+    isAbsentOr(value.repo, repo => isText(repo, REPO_LENGTH_MAX)) &&
     isPlain(value.labels) &&
     areLabels(value.labels) &&
     isIntWithin(value.timeoutMs, 1, TASK_TIMEOUT_MS_MAX) &&
@@ -86,7 +86,7 @@ function hasTerms(value: Fields): boolean {
     isIntWithin(backoff.maxMs, 0, TASK_TIMEOUT_MS_MAX) &&
     isAbsentOr(value.notBefore, isTimestamp) &&
     isText(value.createdBy, CREATED_BY_LENGTH_MAX) &&
-    (traceparent === undefined || (isString(traceparent) && TRACEPARENT.test(traceparent)))
+    isAbsentOr(value.traceparent, traceparent => isString(traceparent) && TRACEPARENT.test(traceparent))
   );
 }
 

@@ -20,7 +20,6 @@ import {
   type TaskRecord,
   type TaskState,
   TERMS_DEFAULT,
-  TRACEPARENT,
   taskSubject,
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
@@ -54,8 +53,8 @@ const Spec = z.looseObject({
   createdAt: z.unknown().optional(),
   createdBy: TaskMessage.shape.createdBy.unwrap().optional(),
   id: z.string().optional(),
-  capabilities: z.array(z.string()).default([]),
-  priority: z.string().default('medium'),
+  capabilities: z.array(z.string()).optional(),
+  priority: z.string().optional(),
 });
 
 /** Marks a queue message as its publisher's own, to tell a resend from somebody else's task. */
@@ -75,6 +74,7 @@ export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomHex(
 export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Promise<Published> {
   const createdAt = new Date().toISOString();
   const { given, message } = readSpec(spec, actor, createdAt);
+  message.traceparent = childSpan(message.traceparent);
   const id = taskIdOf(given.id);
   const lane = laneOf(given.capabilities ?? []);
   const priority = parsePriority(given.priority ?? 'medium');
@@ -122,24 +122,21 @@ function readSpec(
   actor: string,
   createdAt: string,
 ): { given: TaskSpec; message: TaskMessage } {
-  if (isAddressed(spec)) {
-    const message = messageFrom(spec, actor, createdAt);
-    if (isWholeMessage(message)) return { given: spec, message };
-  }
+  const message = hasAddress(spec) ? messageFrom(spec, actor, createdAt) : undefined;
+  if (isWholeMessage(message)) return { given: spec, message };
   const given = parseAs(Spec, spec, 'task') as TaskSpec;
   return { given, message: messageFrom(given, actor, createdAt) as TaskMessage };
 }
 
-// Whether all is as it must be that the message does not carry as it was given.
-function isAddressed(spec: unknown): boolean {
+// Whether what the message does not carry has its types; the values are looked at one by one.
+function hasAddress(spec: unknown): boolean {
   if (typeof spec !== 'object' || spec === null) return false;
-  const { id, capabilities = [], priority = 'medium', traceparent } = spec as Record<string, unknown>;
+  const { id = '', capabilities = [], priority = '' } = spec as Record<string, unknown>;
   return (
-    (id === undefined || typeof id === 'string') &&
+    typeof id === 'string' &&
     typeof priority === 'string' &&
     Array.isArray(capabilities) &&
-    capabilities.every(capability => typeof capability === 'string') &&
-    (traceparent === undefined || (typeof traceparent === 'string' && TRACEPARENT.test(traceparent)))
+    capabilities.every(capability => typeof capability === 'string')
   );
 }
 
@@ -155,6 +152,7 @@ function messageFrom(given: TaskMessageInput, actor: string, createdAt: string):
     backoff = { ...TERMS_DEFAULT.backoff },
     notBefore,
     createdBy = actor,
+    traceparent,
     input,
   } = given;
   const message: TaskMessageInput = {
@@ -167,7 +165,7 @@ function messageFrom(given: TaskMessageInput, actor: string, createdAt: string):
     backoff,
     notBefore,
     createdBy,
-    traceparent: childSpan(given.traceparent),
+    traceparent,
     createdAt,
     input,
   } satisfies Record<keyof typeof TaskMessage.shape, unknown>;

@@ -111,14 +111,14 @@ export async function publishAndWait(
 /** Hears of a task's ends from the moment that it is made. */
 class Ear {
   readonly taskId: string;
-  readonly #close: () => void;
+  readonly close: () => void;
   /** The journal sequence of an end that was heard of since it was last asked for; 0: it did not say. */
   #heard: number | undefined;
   #wake = () => {};
 
   constructor(bus: Bus, taskId: string) {
     this.taskId = taskId;
-    this.#close = bus.subscribe(taskEvents(taskId), (subject, _bytes, { headers }) => {
+    this.close = bus.subscribe(taskEvents(taskId), (subject, _bytes, { headers }) => {
       if (!FINAL_TYPES.has(parseEntrySubject(subject)?.type ?? '')) return;
       this.#heard = Number(headers?.get('Nats-Sequence') ?? 0);
       this.#wake();
@@ -127,7 +127,7 @@ class Ear {
 
   /** What was heard; waits for it, at most `timeoutMs` and not beyond the signal. */
   async listen(timeoutMs: number, signal: AbortSignal): Promise<number | undefined> {
-    if (this.#heard === undefined && !signal.aborted)
+    if (this.#heard === undefined && !signal.aborted) {
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, timeoutMs);
         this.#wake = () => {
@@ -136,14 +136,11 @@ class Ear {
         };
         signal.addEventListener('abort', this.#wake, { once: true });
       });
-    signal.removeEventListener('abort', this.#wake);
+      signal.removeEventListener('abort', this.#wake);
+    }
     const heard = this.#heard;
     this.#heard = undefined;
     return heard;
-  }
-
-  close(): void {
-    this.#close();
   }
 }
 
