@@ -8,6 +8,7 @@ import type { LateAcks } from './acks.ts';
 
 /** Longer delays are asked for again when they end: nanoseconds overflow at 292 years, and clocks are set. */
 const NAK_DELAY_MS_MAX = 86_400_000;
+const GIVE_BACK_TIMEOUT_MS = 2_000;
 /** From so many waiting messages on, what acknowledgements cost the server is felt. */
 const LONG_QUEUE = 256;
 
@@ -74,6 +75,18 @@ export class Delivery {
         ? `-NAK ${JSON.stringify({ delay: Math.ceil(Math.min(delayMs, NAK_DELAY_MS_MAX)) * 1_000_000 })}`
         : '-NAK',
     );
+  }
+
+  /**
+   * Back to the lane at once; returns when the server has it there, and at the latest after 2 s without an answer.
+   * A pull that is sent right behind a `nak` may overtake it in the server, and find the lane empty.
+   */
+  async giveBack(): Promise<void> {
+    try {
+      await this.#nc.request(this.ackSubject, '-NAK', { timeout: GIVE_BACK_TIMEOUT_MS });
+    } catch {
+      // Lost, or its answer was: at the latest the end of the lease brings the message back.
+    }
   }
 
   #say(word: string): void {

@@ -1,7 +1,7 @@
 // Brings deliveries to free slots. Lanes that are known to hold tasks are asked in order of priority, without waiting;
 // on all others one pull stays open, so that an idle worker is served the moment a task comes.
 // Promises: high before medium before low; a delivery is kept only where a slot is free, what is surplus is given back at
-// once; a pull is never cancelled, only let run out.
+// once, and is the first to be asked for again; a pull is never cancelled, only let run out.
 import type { Bus, Delivery, LanePull, PullEnd } from '../bus/index.ts';
 import { messageOf, PRIORITIES, type Priority } from '../protocol/index.ts';
 import { rankFor } from '../tasks/index.ts';
@@ -24,6 +24,8 @@ interface Lane {
   isHot: boolean;
   /** How many slots an open request without waiting may fill. */
   asked: number;
+  /** Surplus deliveries that are on their way back: to ask for them now would find the lane empty. */
+  returning: number;
   /** A pull found no consumer or no leader just now. */
   isPaused: boolean;
 }
@@ -119,7 +121,17 @@ export class Dispatcher {
       onDelivery: delivery => this.#receive(lane, delivery),
       onEnd: end => this.#pullEnded(lane, end),
     });
-    const lane: Lane = { consumer, priority, leaseMs, rank, pull, isHot: true, asked: 0, isPaused: false };
+    const lane: Lane = {
+      consumer,
+      priority,
+      leaseMs,
+      rank,
+      pull,
+      isHot: true,
+      asked: 0,
+      returning: 0,
+      isPaused: false,
+    };
     this.#lanes.set(consumer, lane);
     this.#options.logger.debug({ lane: consumer }, 'serving lane');
   }
@@ -130,13 +142,14 @@ export class Dispatcher {
     for (const priority of PRIORITIES) {
       for (const lane of this.#lanes.values()) {
         if (lane.priority !== priority || lane.isPaused) continue;
-        if (lane.isHot && !lane.pull.isOpen && free > 0) {
+        if (lane.returning > 0) free -= lane.returning;
+        else if (lane.isHot && !lane.pull.isOpen && free > 0) {
           lane.asked = free;
           lane.pull.request({ batch: free, noWait: true, rank: lane.rank });
         } else if (!lane.isHot && !lane.pull.isOpen) {
           lane.pull.request({ batch: 1, noWait: false, rank: lane.rank });
         }
-        // What a lane of higher priority was asked for is not offered to those below it.
+        // What a lane of higher priority was asked for, or will be, is not offered to those below it.
         free -= lane.asked;
       }
     }
@@ -146,7 +159,7 @@ export class Dispatcher {
     lane.isHot = delivery.pending > 0;
     if (!this.#isOpen || this.#freeFor(lane) <= 0) {
       lane.isHot = true;
-      delivery.nak();
+      void this.#giveBack(lane, delivery);
       return;
     }
     if (lane.asked > 0) lane.asked--;
@@ -161,11 +174,19 @@ export class Dispatcher {
     void this.#options.run(delivery, lane.leaseMs, free).finally(free);
   }
 
-  // Slots that lanes of higher priority were just asked to fill are not free for this one.
+  async #giveBack(lane: Lane, delivery: Delivery): Promise<void> {
+    lane.returning++;
+    await delivery.giveBack();
+    lane.returning--;
+    this.#fill();
+  }
+
+  // Slots that lanes of higher priority were just asked to fill, or will be, are not free for this one.
   #freeFor(lane: Lane): number {
     let free = this.#options.slots - this.#running;
     for (const other of this.#lanes.values()) {
-      if (PRIORITIES.indexOf(other.priority) < PRIORITIES.indexOf(lane.priority)) free -= other.asked;
+      if (PRIORITIES.indexOf(other.priority) < PRIORITIES.indexOf(lane.priority))
+        free -= other.asked + other.returning;
     }
     return free;
   }

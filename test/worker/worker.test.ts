@@ -1,8 +1,16 @@
 import { connect, headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Bus } from '../../src/bus/index.ts';
+import type { Bus, PullEnd } from '../../src/bus/index.ts';
 import { type Daemon, publishTask, runWorker, TryLater } from '../../src/index.ts';
-import { anyTaskSubject, BOARD, decode, holdsSubject, TASKS, taskSubject } from '../../src/protocol/index.ts';
+import {
+  anyTaskSubject,
+  BOARD,
+  decode,
+  holdsSubject,
+  laneConsumer,
+  TASKS,
+  taskSubject,
+} from '../../src/protocol/index.ts';
 import {
   cancelTask,
   getTask,
@@ -95,6 +103,24 @@ describe('choosing work', () => {
     waiting[0]?.open();
     await until('the second to run', () => waiting.length === 2);
     expect(waiting[1]?.id).toBe(high.id);
+  });
+
+  test('a delivery that was given back waits for the next request, however soon that comes', async () => {
+    const lane = unique('cap');
+    await publishTask(bus, { capabilities: [lane] });
+    const ends: PullEnd[] = [];
+    const request = () => pull.request({ batch: 1, noWait: true, rank: 0 });
+    const pull = bus.pull(laneConsumer('medium', lane), {
+      onDelivery: delivery => void delivery.giveBack().then(request),
+      onEnd: end => void ends.push(end),
+    });
+    request();
+    await until(
+      'it to come 1,000 times, or not at all',
+      () => ends.length >= 1_000 || ends.includes('empty'),
+    );
+    await pull.close();
+    expect(ends).not.toContain('empty');
   });
 
   test('of two idle workers the more specialised one is served', async () => {
