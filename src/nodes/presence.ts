@@ -147,7 +147,9 @@ export class Presence {
       if (kind !== 'nobody') return true;
       if (tries === 0) await sleep(HOLDER_START_MS);
     }
-    return (await this.#bucket().get(other.id)).revision !== found.revision;
+    // A key that is gone by now has expired, or its holder has left.
+    const now = await this.#bucket().get(other.id);
+    return now.value !== undefined && now.revision !== found.revision;
   }
 
   #schedule(): void {

@@ -35,7 +35,12 @@ const isReady = (worker: Running) => worker.stderr.includes('worker ready');
 
 async function startWorker(orch: Orch, node: string, ...words: string[]): Promise<Running> {
   const worker = orch.start(['worker', '--node', node, ...QUICK, ...words]);
-  await until(`${node} to be ready`, () => isReady(worker));
+  let isOver = false;
+  void worker.finished.then(() => {
+    isOver = true;
+  });
+  await until(`${node} to be ready`, () => isReady(worker) || isOver);
+  if (!isReady(worker)) throw new Error(`${node} ended: ${worker.stderr}`);
   return worker;
 }
 

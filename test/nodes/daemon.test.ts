@@ -154,6 +154,29 @@ describe('a node', () => {
     await winners[0]?.stop(0);
   });
 
+  test('whose dead predecessor’s key expires while it is looked for starts', async () => {
+    await using living = await startNode();
+    const { value } = await bus.bucket(NODES).get(living.node);
+    const record = decode(value ?? new Uint8Array()) as object;
+    const id = unique('heir');
+    const bucket = bus.bucket(NODES);
+    const dead = encode({ ...record, id, incarnation: 'dead' });
+    const put = await bucket.put(id, dead, { revision: 0, ttlMs: 60_000 });
+    if (put.kind !== 'stored') throw new Error('the key is taken');
+    const client = await connect({ servers: nats.url });
+    let gone: Promise<unknown> | undefined;
+    client.subscribe(`$JS.API.STREAM.MSG.GET.${NODES}`, {
+      callback: (_error, msg) => {
+        if (msg.string().includes(id)) gone ??= bucket.delete(id, { revision: put.revision });
+      },
+    });
+    await client.flush();
+    await using heir = await startNode({ node: id });
+    await gone;
+    await client.close();
+    expect((await lookAtNode(bus, heir.node)).presence).toBe('live');
+  });
+
   test('that was given up and is heard of again is the same incarnation, and says so', async () => {
     await using node = await startNode();
     const key = await bus.bucket(NODES).get(node.node);
