@@ -31,7 +31,7 @@ afterAll(async () => {
 
 async function start(node: string, ...words: string[]): Promise<Running> {
   const started = orch.start(['worker', '--node', node, ...words]);
-  await until(`${node} to be ready`, () => started.stderr.includes('worker ready'));
+  await started.ready();
   return started;
 }
 
@@ -240,7 +240,7 @@ describe('a configuration file', () => {
       concurrency: 3,
     });
     const started = orch.start(['worker', '--config', file, '--concurrency', '2']);
-    await until('it to be ready', () => started.stderr.includes('worker ready'));
+    await started.ready();
     expect((await json('node', 'filed')).record).toMatchObject({
       capabilities: ['gpu', 'linux'],
       agents: [{ id: 'dora', visibility: 'shared' }],

@@ -30,7 +30,7 @@ afterAll(async () => {
 
 async function start(node: string, ...words: string[]): Promise<Running> {
   const started = orch.start(['worker', '--node', node, '--heartbeat', '500ms', ...words]);
-  await until(`${node} to be ready`, () => started.stderr.includes('worker ready'));
+  await started.ready();
   return started;
 }
 

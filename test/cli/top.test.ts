@@ -32,7 +32,7 @@ afterAll(async () => {
 
 async function startWorker(node: string, ...words: string[]): Promise<Running> {
   const worker = orch.start(['worker', '--node', node, ...words]);
-  await until(`${node} to be ready`, () => worker.stderr.includes('worker ready'));
+  await worker.ready();
   return worker;
 }
 

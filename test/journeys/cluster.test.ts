@@ -43,8 +43,7 @@ describe('a cluster with three copies', () => {
         '--concurrency',
         '10',
       ];
-      const worker = orch.start(words);
-      await until(`${node} to be ready`, () => worker.stderr.includes('worker ready'));
+      await orch.start(words).ready();
     }
     expect((await bus.streams()).map(({ replicas }) => replicas)).toEqual((await bus.streams()).map(() => 3));
 

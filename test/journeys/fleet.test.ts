@@ -31,16 +31,9 @@ async function setting(leaseMs = 60_000): Promise<{ nats: TestNats; bus: Bus; or
   return { nats, bus: await nats.bus(), orch };
 }
 
-const isReady = (worker: Running) => worker.stderr.includes('worker ready');
-
 async function startWorker(orch: Orch, node: string, ...words: string[]): Promise<Running> {
   const worker = orch.start(['worker', '--node', node, ...QUICK, ...words]);
-  let isOver = false;
-  void worker.finished.then(() => {
-    isOver = true;
-  });
-  await until(`${node} to be ready`, () => isReady(worker) || isOver);
-  if (!isReady(worker)) throw new Error(`${node} ended: ${worker.stderr}`);
+  await worker.ready();
   return worker;
 }
 
@@ -232,7 +225,7 @@ describe('a node whose clock is an hour off', () => {
     );
     const env = { NODE_OPTIONS: `--import ${pathToFileURL(shift).href}` };
     const worker = orch.start(['worker', '--node', 'ahead', '--caps', 'ahead', ...QUICK], { env });
-    await until('it to be ready', () => isReady(worker));
+    await worker.ready();
     const quick = await publishTask(bus, { capabilities: ['ahead'], input: 'echo hello' });
     expect((await waitForTask(bus, quick.id, AbortSignal.timeout(20_000))).state).toBe('done');
     // Longer than the lease, and one failed attempt with its pause.

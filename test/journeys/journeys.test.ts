@@ -14,7 +14,7 @@ import {
   waitForTask,
 } from '../../src/tasks/index.ts';
 import { TestNats } from '../support/nats.ts';
-import { Orch, type Running } from '../support/orch.ts';
+import { Orch } from '../support/orch.ts';
 import { until } from '../support/wait.ts';
 
 // Longer than a server's restart with a reconnect, so that only a killed worker loses its leases.
@@ -33,8 +33,6 @@ async function setting(): Promise<{ nats: TestNats; bus: Bus; orch: Orch }> {
   );
   return { nats, bus: await nats.bus(), orch };
 }
-
-const isReady = (worker: Running) => worker.stderr.includes('worker ready');
 
 /** How often each task reached a final entry, from the whole journal. */
 async function finalEntries(bus: Bus): Promise<Map<string, TaskState[]>> {
@@ -85,12 +83,12 @@ describe('a worker that is killed', () => {
     const { bus, orch } = await setting();
     const pidFile = join(orch.home, 'pid');
     const first = orch.start(['worker', '--node', 'first']);
-    await until('it to be ready', () => isReady(first));
+    await first.ready();
     const input = `if [ "$ORCH_NODE" = first ]; then echo $$ > ${pidFile}; sleep 300; fi; echo finished`;
     const { id } = await publishTask(bus, { input });
     const pid = await until('it to run', () => Number(safeRead(pidFile)));
     const second = orch.start(['worker', '--node', 'second']);
-    await until('it to be ready', () => isReady(second));
+    await second.ready();
     first.kill('SIGKILL');
     await until('the command to be gone', () => !isAlive(pid));
     expect(await waitForTask(bus, id, AbortSignal.timeout(30_000))).toMatchObject({
@@ -163,7 +161,7 @@ describe('a worker whose server dies while it starts', () => {
     patient.kill('SIGTERM');
     expect((await patient.finished).code).toBe(130);
     await nats.restart();
-    for (const worker of workers) await until('each to be ready', () => isReady(worker));
+    for (const worker of workers) await worker.ready();
   });
 });
 
@@ -254,10 +252,8 @@ describe('1,000 tasks over 5 workers that are killed at random', () => {
       const name = names[Math.floor(random() * names.length)] ?? 'a';
       const victim = workers.get(name);
       if (!victim) continue;
-      await until(
-        'it to be at work',
-        () => isReady(victim.running) && victim.running.stderr.includes('attempt started'),
-      );
+      await victim.running.ready();
+      await until('it to be at work', () => victim.running.stderr.includes('attempt started'));
       victim.running.kill('SIGKILL');
       await victim.running.finished;
       kills++;

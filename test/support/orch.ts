@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { inject } from 'vitest';
+import { until } from './wait.ts';
 
 const MAIN = resolve('dist/main.js');
 
@@ -19,6 +20,8 @@ export interface Running {
   readonly stdout: string;
   readonly stderr: string;
   kill(signal: NodeJS.Signals): void;
+  /** Of a worker: returns when it takes tasks; fails with what it said when it ends before. */
+  ready(): Promise<void>;
   readonly finished: Promise<Finished>;
 }
 
@@ -56,12 +59,15 @@ export class Orch implements Disposable {
     });
     child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');
+    let isOver = false;
     const finished = new Promise<Finished>(settle => {
       child.once('close', (code, signal) => {
         this.#children.delete(child);
+        isOver = true;
         settle({ code, signal, stdout, stderr });
       });
     });
+    const isReady = () => stderr.includes('worker ready');
     return {
       pid: child.pid ?? 0,
       get stdout() {
@@ -71,6 +77,10 @@ export class Orch implements Disposable {
         return stderr;
       },
       kill: signal => child.kill(signal),
+      ready: async () => {
+        await until(`${words.join(' ')} to be ready`, () => isReady() || isOver);
+        if (!isReady()) throw new Error(`${words.join(' ')} ended: ${stderr}`);
+      },
       finished,
     };
   }
