@@ -4,8 +4,8 @@ import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findServer } from '../src/bus/index.ts';
 import { env, paths } from '../src/config/index.ts';
+import { findServer } from '../src/server/index.ts';
 import type { Settings } from './command-line.ts';
 import type { Report } from './report.ts';
 import {

@@ -2,6 +2,7 @@
 // `always` is appendfsync always; any other sync is everysec, the longest that Redis offers.
 import { createConnection } from 'node:net';
 import { Queue, QueueEvents, Worker } from 'bullmq';
+import { freePort } from '../../src/server/index.ts';
 import {
   LANE,
   type Payload,
@@ -11,7 +12,7 @@ import {
   type Side,
   type WorkerOptions,
 } from '../sides/side.ts';
-import { freePort, startGuarded, versionOf } from './guarded.ts';
+import { startGuarded, versionOf } from './guarded.ts';
 
 const ADVICE = 'apt-get install redis-server, see bench/peers/README.md';
 const JOB = 'task';

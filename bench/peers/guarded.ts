@@ -2,7 +2,6 @@
 // when the pipe closes, however that came about, the guard stops the server.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Absent } from '../sides/side.ts';
@@ -70,15 +69,4 @@ export function versionOf(program: string, advice: string): string {
   } catch {
     throw new Absent(`${program} is not there: ${advice}`);
   }
-}
-
-/** A port that is free now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

@@ -4,8 +4,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { freePort } from '../../src/server/index.ts';
 import { Absent, type Served, type ServeOptions } from '../sides/side.ts';
-import { freePort, startGuarded, type User, versionOf } from './guarded.ts';
+import { startGuarded, type User, versionOf } from './guarded.ts';
 
 const ADVICE = 'apt-get install postgresql, see bench/peers/README.md';
 /** Debian keeps the servers of all versions here, and out of PATH. */

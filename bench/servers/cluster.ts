@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { freePort, type ServerProcess, startServer } from '../../src/bus/index.ts';
+import { freePorts, type ServerProcess, startServer } from '../../src/server/index.ts';
 
 const SIZE = 3;
 const FORM_MS = 60_000;
@@ -64,13 +64,6 @@ export async function startCluster(binary: string, dataDir: string, sync: string
       };
     },
   };
-}
-
-// One after the other they could be given the same port.
-async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) ports.add(await freePort());
-  return [...ports];
 }
 
 async function leaderOf(urls: string[], stream: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 // The nats-servers that sides run on, and what is asked of them with plain nats.js: no code of the side in question.
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { startServer } from '../../src/bus/index.ts';
+import { startServer } from '../../src/server/index.ts';
 import { type Served, type ServeOptions, serversOf } from '../sides/side.ts';
 
 /** Starts one server with an empty store and hands it to `provision`. */

@@ -23,6 +23,9 @@ import {
   PROTOCOL_HEADER,
 } from '../protocol/index.ts';
 
+/** What an answer returns that leaves the request to somebody else. */
+export const NO_ANSWER = Symbol('no answer');
+
 /** `nobody`: no one serves the subject. `silence`: somebody does, and did not answer in time. */
 export type Asked =
   | { kind: 'reply'; value: unknown; receivedAt: Date }

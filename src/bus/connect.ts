@@ -10,7 +10,7 @@ import {
   type NodeConnectionOptions,
   nkeyAuthenticator,
 } from '@nats-io/transport-node';
-import { messageOf, OrchError, SERVER_VERSION_MIN } from '../protocol/index.ts';
+import { compareVersions, messageOf, OrchError, SERVER_VERSION_MIN } from '../protocol/index.ts';
 import { toOrchError } from './errors.ts';
 
 /** Where a server is and who is calling. */
@@ -143,17 +143,6 @@ function checkServer(nc: NatsConnection): void {
       },
     );
   }
-}
-
-/** Compares `2.14.0` with `2.9.21`; a pre-release counts as its release. Anything unreadable is oldest. */
-export function compareVersions(a: string, b: string): number {
-  const parts = (version: string) => (/(\d+)\.(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
-  const [left, right] = [parts(a), parts(b)];
-  for (let i = 0; i < 3; i++) {
-    const difference = (left[i] ?? -1) - (right[i] ?? -1);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
 
 /** A server URL that can be shown: user, password and token are cut out. */

@@ -19,6 +19,7 @@ import {
   type ProtocolRange,
   parseProtocol,
 } from '../protocol/index.ts';
+import { NO_ANSWER } from './ask.ts';
 
 export interface ServiceOptions {
   /** `orch-node` */
@@ -35,9 +36,6 @@ export interface Request {
   /** The decoded payload; undefined where it is empty. */
   body: unknown;
 }
-
-/** What an answer returns that leaves the request to somebody else. */
-export const NO_ANSWER = Symbol('no answer');
 
 /** Answers a request, or throws an OrchError that the asker gets. */
 export type Answer = (request: Request) => unknown;

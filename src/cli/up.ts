@@ -3,18 +3,18 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import {
-  type BusOptions,
-  compareVersions,
-  DEFAULT_SERVER,
-  findServer,
-  openBus,
-  SAFE_SERVER_VERSION,
-  type ServerBinary,
-  startServer,
-} from '../bus/index.ts';
+import { type BusOptions, DEFAULT_SERVER, openBus } from '../bus/index.ts';
 import { env, paths, withConfigFile } from '../config/index.ts';
-import { LEASE_MS_MAX, LEASE_MS_MIN, OrchError, parseDuration, quoted } from '../protocol/index.ts';
+import {
+  compareVersions,
+  LEASE_MS_MAX,
+  LEASE_MS_MIN,
+  OrchError,
+  parseDuration,
+  quoted,
+  SAFE_SERVER_VERSION,
+} from '../protocol/index.ts';
+import { findServer, type ServerBinary, startServer } from '../server/index.ts';
 import { command } from './command.ts';
 import { drain, openLog, startedUnless, stopSignals } from './daemon.ts';
 import { colors, printLine } from './print.ts';

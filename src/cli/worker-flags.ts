@@ -2,7 +2,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Bus, isAlive } from '../bus/index.ts';
+import type { Bus } from '../bus/index.ts';
 import { env, environment, memoryDir, paths } from '../config/index.ts';
 import { type Embedder, openAiEmbedder } from '../memory/index.ts';
 import { parseAgents } from '../nodes/index.ts';
@@ -20,6 +20,7 @@ import {
   parseId,
   quoted,
 } from '../protocol/index.ts';
+import { isAlive } from '../server/index.ts';
 import {
   CONCURRENCY_MAX,
   Daemon,

@@ -1,12 +1,14 @@
 // Is everything as orch needs it? One finding for each thing that was looked at.
+import type { Bus, ServerFacts, StreamReport } from '../bus/index.ts';
 import {
-  type Bus,
   compareVersions,
+  formatProtocol,
+  LANES_MAX,
+  MAX_ACK_PENDING,
+  MAX_WAITING,
   SAFE_SERVER_VERSION,
-  type ServerFacts,
-  type StreamReport,
-} from '../bus/index.ts';
-import { formatProtocol, LANES_MAX, MAX_ACK_PENDING, MAX_WAITING, TASKS } from '../protocol/index.ts';
+  TASKS,
+} from '../protocol/index.ts';
 import { countOutsideLanes } from '../tasks/index.ts';
 import { type ClusterStatus, readStatus } from './status.ts';
 

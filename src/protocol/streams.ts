@@ -15,6 +15,8 @@ export const LEASES = 'KV_orch-leases';
 export const RESULTS_BUCKET = 'orch-results';
 
 export const SERVER_VERSION_MIN = '2.12.0';
+/** Releases below this one have published vulnerabilities; fine on loopback. */
+export const SAFE_SERVER_VERSION = '2.14.3';
 export const LEASE_MS_DEFAULT = 15_000;
 export const LEASE_MS_MIN = 1_000;
 export const LEASE_MS_MAX = 3_600_000;

@@ -1,4 +1,4 @@
-// Which versions of the wire there are, and whether two sides have one in common.
+// Which versions of the wire there are, whether two sides have one in common, and which servers will do.
 
 export interface ProtocolRange {
   min: number;
@@ -23,4 +23,15 @@ export const formatProtocol = ({ min, max }: ProtocolRange): string => `${min}-$
 export function parseProtocol(text: string | undefined): ProtocolRange | undefined {
   const match = /^(\d{1,6})-(\d{1,6})$/.exec(text ?? '');
   return match ? { min: Number(match[1]), max: Number(match[2]) } : undefined;
+}
+
+/** Compares `2.14.0` with `2.9.21`; a pre-release counts as its release. Anything unreadable is oldest. */
+export function compareVersions(a: string, b: string): number {
+  const parts = (version: string) => (/(\d+)\.(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
+  const [left, right] = [parts(a), parts(b)];
+  for (let i = 0; i < 3; i++) {
+    const difference = (left[i] ?? -1) - (right[i] ?? -1);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }

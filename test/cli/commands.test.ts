@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { nkeys } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { freePort } from '../../src/bus/index.ts';
+import { freePort } from '../../src/server/index.ts';
 import { TestNats } from '../support/nats.ts';
 import { Orch } from '../support/orch.ts';
 import { until } from '../support/wait.ts';

@@ -1,6 +1,6 @@
 // A nats-server in a container, with JetStream on its own disk layer and every write synced, as orch starts its own.
 import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers';
-import { freePort } from '../../src/bus/index.ts';
+import { freePort } from '../../src/server/index.ts';
 import type { LaunchOptions, TestServer } from '../support/nats.ts';
 
 const IMAGE = process.env['ORCH_TEST_NATS_IMAGE'] ?? 'nats:2';

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { freePort } from '../../src/bus/index.ts';
+import { freePort, freePorts } from '../../src/server/index.ts';
 import { Orch } from '../support/orch.ts';
 import { until } from '../support/wait.ts';
 
@@ -29,6 +29,18 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+test('a free port is none that the system gives to a connection', async () => {
+  const given = () =>
+    new Promise<number>(resolve => {
+      const probe = createServer().listen(0, '127.0.0.1', () => {
+        const { port } = probe.address() as AddressInfo;
+        probe.close(() => resolve(port));
+      });
+    });
+  const ofSystem = await Promise.all(Array.from({ length: 50 }, given));
+  expect(Math.max(...(await freePorts(50)))).toBeLessThan(Math.min(...ofSystem));
+});
 
 describe('orch up', () => {
   test('runs a server and a worker, keeps the tasks over a restart, and Ctrl-C stops all', async () => {

@@ -3,14 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import {
-  type Bus,
-  type BusOptions,
-  freePort,
-  openBus,
-  type ServerProcess,
-  startServer,
-} from '../../src/bus/index.ts';
+import { type Bus, type BusOptions, openBus } from '../../src/bus/index.ts';
+import { freePorts, type ServerProcess, startServer } from '../../src/server/index.ts';
 import { until } from './wait.ts';
 
 export const CLUSTER_SIZE = 3;
@@ -34,7 +28,7 @@ export class NatsCluster implements AsyncDisposable {
 
   static async start(): Promise<NatsCluster> {
     const root = await mkdtemp(join(tmpdir(), 'orch-cluster-'));
-    const ports = await distinctPorts(2 * CLUSTER_SIZE);
+    const ports = await freePorts(2 * CLUSTER_SIZE);
     const routes = ports.slice(CLUSTER_SIZE).map(port => `nats://127.0.0.1:${port}`);
     const members = ports.slice(0, CLUSTER_SIZE).map((port, i): Member => {
       const listen = `127.0.0.1:${ports[CLUSTER_SIZE + i]}`;
@@ -97,10 +91,4 @@ export class NatsCluster implements AsyncDisposable {
     await Promise.all(this.#members.map(({ process: running }) => running?.stop()));
     await rm(this.#root, { recursive: true, force: true });
   }
-}
-
-async function distinctPorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) ports.add(await freePort());
-  return [...ports];
 }

@@ -1,7 +1,7 @@
 // Finds the nats-server once for all test files, the way `orch up` does.
 import type { TestProject } from 'vitest/node';
-import { findServer } from '../../src/bus/index.ts';
 import { paths } from '../../src/config/index.ts';
+import { findServer } from '../../src/server/index.ts';
 
 export async function setup(project: TestProject): Promise<void> {
   const found = await findServer({

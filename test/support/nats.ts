@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { type Bus, type BusOptions, openBus, startServer } from '../../src/bus/index.ts';
+import { type Bus, type BusOptions, openBus } from '../../src/bus/index.ts';
+import { startServer } from '../../src/server/index.ts';
 
 /** The shortest lease that the server's timers keep reliably; tests wait for leases to run out. */
 export const TEST_LEASE_MS = 1_500;

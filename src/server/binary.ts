@@ -5,8 +5,7 @@ import { execFile } from 'node:child_process';
 import { access, chmod, constants, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { messageOf, OrchError, SERVER_VERSION_MIN } from '../protocol/index.ts';
-import { compareVersions } from './connect.ts';
+import { compareVersions, messageOf, OrchError, SERVER_VERSION_MIN } from '../protocol/index.ts';
 
 const run = promisify(execFile);
 
@@ -16,8 +15,6 @@ const PINNED: Record<string, string> = {
     'sha512-shqkMJIma4ZSGRBb2tUOXWHCp+Dg72Ap9pPGBVnibe75U6cGuCECc5zXgRLhfkMnzE9TZf6iShsyfIf1/Re8Nw==',
 };
 const PACKAGE_VERSION_MIN = '2.14.0';
-/** Releases below this one have published vulnerabilities; fine on loopback. */
-export const SAFE_SERVER_VERSION = '2.14.3';
 
 export interface ServerBinary {
   path: string;

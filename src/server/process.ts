@@ -2,6 +2,7 @@
 // Promises: `startServer` returns when it accepts clients; `stop` returns when it is gone; a second server on the same
 // folder is refused, and so is a taken port, both in one line.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -44,6 +45,9 @@ const READY_MS = 20_000;
 const STOP_MS = 10_000;
 /** JetStream may fill this share of the disk that is free: a store that is full heals, a full disk does not. */
 const DISK_SHARE = 0.8;
+/** Below the ports that Linux, macOS and FreeBSD give to outgoing connections. */
+const FREE_PORT_MIN = 20_000;
+const FREE_PORT_MAX = 32_767;
 
 export async function startServer(options: ServerProcessOptions): Promise<ServerProcess> {
   const { binary, dataDir, host = '127.0.0.1', sync = 'always', extraConfig = '' } = options;
@@ -149,34 +153,43 @@ export function isAlive(pid: number): boolean {
 }
 
 async function checkPort(host: string, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const probe = createServer()
-      .once('error', (error: NodeJS.ErrnoException) =>
-        reject(
-          new OrchError(
-            'unavailable',
-            `cannot listen on ${host}:${port}: ${error.code === 'EADDRINUSE' ? 'the port is taken' : messageOf(error)}`,
-            {
-              advice: 'use another with --port, or join what runs there with `orch worker -s`',
-            },
-          ),
-        ),
-      )
-      .listen(port, host, () => probe.close(() => resolve()));
-  });
+  try {
+    await probe(host, port);
+  } catch (error) {
+    const why = isTaken(error) ? 'the port is taken' : messageOf(error);
+    throw new OrchError('unavailable', `cannot listen on ${host}:${port}: ${why}`, {
+      advice: 'use another with --port, or join what runs there with `orch worker -s`',
+    });
+  }
 }
 
-/** A port that is free now. */
+/** A port on loopback that is free now, and that the system gives to no connection before it is used. */
 export async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-      .once('error', reject)
-      .listen(0, '127.0.0.1', () => {
-        const address = probe.address();
-        probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-      });
-  });
+  for (;;) {
+    const port = randomInt(FREE_PORT_MIN, FREE_PORT_MAX + 1);
+    try {
+      await probe('127.0.0.1', port);
+      return port;
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+    }
+  }
 }
+
+/** So many different ones. */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
+}
+
+const probe = (host: string, port: number) =>
+  new Promise<void>((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(port, host, () => server.close(() => resolve()));
+  });
+
+const isTaken = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
 
 async function ready(
   child: ChildProcess,
