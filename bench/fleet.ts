@@ -2,7 +2,6 @@
 // memories and take no tasks, so that what is measured is what being there costs.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { Bus } from '../src/bus/index.ts';
 import { Presence } from '../src/nodes/index.ts';
@@ -101,7 +100,7 @@ export class Fleet {
 
   async #connect(url: string): Promise<void> {
     const nc = await connect({ servers: url, noAsyncTraces: true, name: 'bench-fleet' });
-    const bus = new Bus(nc, {}, await jetstreamManager(nc, { checkAPI: false }));
+    const bus = new Bus(nc);
     const bucket = bus.bucket(NODES);
     const put = bucket.put.bind(bucket);
     bucket.put = async (...words) => {

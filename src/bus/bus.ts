@@ -1,7 +1,7 @@
 // The bus: one connection, and all that orch asks of NATS. Rooms above never import @nats-io; what a worker with
 // restricted credentials may not do is asked for here and so can be replaced here.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import {
   CONTENT_TYPE,
@@ -29,19 +29,19 @@ import {
 import { Delivery, redeliver } from './delivery.ts';
 import { toOrchError } from './errors.ts';
 import {
-  ensureLane,
   findLane,
   inspectStreams,
   type LaneInfo,
   listLanes,
+  makeLane,
   type ProvisionOptions,
   provision,
   type StreamReport,
 } from './provision.ts';
 import { LanePull, type PullHandler } from './pull.ts';
 import { type RangeOptions, Reader, type Stored } from './reader.ts';
-import { Service, type ServiceOptions } from './service.ts';
-import { type TailOptions, tail } from './tail.ts';
+import type { Service, ServiceOptions } from './service.ts';
+import type { TailOptions } from './tail.ts';
 import { type WriteOptions, type WriteOutcome, Writer } from './writer.ts';
 
 /** A server that is away does not hold up the exit. */
@@ -65,18 +65,13 @@ export interface ServerFacts {
 
 /** Connects and returns the bus. Throws `unavailable`, `unsupported`, `denied` or `usage`. */
 export async function openBus(options: BusOptions = {}): Promise<Bus> {
-  const nc = await connectToServer(options);
-  return new Bus(
-    nc,
-    options,
-    await jetstreamManager(nc, { checkAPI: false, timeout: options.timeoutMs ?? REQUEST_TIMEOUT_MS }),
-  );
+  return new Bus(await connectToServer(options), options);
 }
 
 export class Bus {
   readonly #nc: NatsConnection;
   readonly #options: BusOptions;
-  readonly #manager: JetStreamManager;
+  #opened: Promise<JetStreamManager> | undefined;
   readonly #reader: Reader;
   readonly #writer: Writer;
   readonly #knownLanes = new Map<string, Promise<void>>();
@@ -86,11 +81,10 @@ export class Bus {
   /** How long a request may take, in milliseconds. */
   readonly timeoutMs: number;
 
-  constructor(nc: NatsConnection, options: BusOptions, manager: JetStreamManager) {
+  constructor(nc: NatsConnection, options: BusOptions = {}) {
     this.timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
     this.#nc = nc;
     this.#options = options;
-    this.#manager = manager;
     this.#reader = new Reader(nc, { inboxPrefix: options.inboxPrefix, timeoutMs: this.timeoutMs });
     this.#writer = new Writer(nc, {
       inboxPrefix: options.inboxPrefix,
@@ -121,19 +115,21 @@ export class Bus {
     return this.#reader.range(stream, options);
   }
 
-  tail(stream: string, options: TailOptions): AsyncGenerator<Stored> {
-    return tail(this.#nc, stream, options);
+  async *tail(stream: string, options: TailOptions): AsyncGenerator<Stored> {
+    const { tail } = await import('./tail.ts');
+    yield* tail(this.#nc, stream, options);
   }
 
   /** Removes the message with this sequence; true when it was there. */
   async deleteMessage(stream: string, seq: number): Promise<boolean> {
-    return this.#manager.streams.deleteMessage(stream, seq, false).catch(() => false);
+    const manager = await this.#manager();
+    return manager.streams.deleteMessage(stream, seq, false).catch(() => false);
   }
 
   /** Removes all messages on a filter; returns how many. */
   async purge(stream: string, filter: string): Promise<number> {
     try {
-      return (await this.#manager.streams.purge(stream, { filter })).purged;
+      return (await (await this.#manager()).streams.purge(stream, { filter })).purged;
     } catch (error) {
       throw toOrchError(error, `cannot remove ${filter}`);
     }
@@ -142,7 +138,7 @@ export class Bus {
   /** The subjects on a filter that a stream holds messages of, at most 100,000. */
   async subjects(stream: string, filter: string): Promise<string[]> {
     try {
-      const info = await this.#manager.streams.info(stream, { subjects_filter: filter });
+      const info = await (await this.#manager()).streams.info(stream, { subjects_filter: filter });
       return Object.keys(info.state.subjects ?? {});
     } catch (error) {
       throw toOrchError(error, `cannot list the subjects of ${stream}`);
@@ -199,7 +195,8 @@ export class Bus {
   }
 
   /** Begins to be a micro service that answers requests. */
-  service(options: ServiceOptions): Promise<Service> {
+  async service(options: ServiceOptions): Promise<Service> {
+    const { Service } = await import('./service.ts');
     return Service.start(this.#nc, options);
   }
 
@@ -221,7 +218,7 @@ export class Bus {
   /** How many messages a stream holds. */
   async messageCount(stream: string): Promise<number> {
     try {
-      return (await this.#manager.streams.info(stream)).state.messages;
+      return (await (await this.#manager()).streams.info(stream)).state.messages;
     } catch (error) {
       throw toOrchError(error, `cannot read stream ${stream}`);
     }
@@ -230,7 +227,7 @@ export class Bus {
   /** The protocol that the cluster's streams are written in. */
   async protocol(): Promise<ProtocolRange> {
     try {
-      const { config } = await this.#manager.streams.info(TASKS);
+      const { config } = await (await this.#manager()).streams.info(TASKS);
       return parseProtocol(config.metadata?.[PROTOCOL_METADATA]) ?? { min: 1, max: 1 };
     } catch (error) {
       throw toOrchError(error, `cannot read stream ${TASKS}`);
@@ -239,8 +236,8 @@ export class Bus {
 
   // -- lanes
 
-  provision(): Promise<void> {
-    return provision(this.#manager, this.#options);
+  async provision(): Promise<void> {
+    return provision(await this.#manager(), this.#options);
   }
 
   /** Makes sure that a lane exists; asked once for each lane and connection. */
@@ -248,28 +245,33 @@ export class Bus {
     const consumer = laneConsumer(priority, lane);
     let known = this.#knownLanes.get(consumer);
     if (!known) {
-      known = ensureLane(this.#manager, priority, lane, this.#options);
+      known = this.#ensureLane(priority, lane);
       this.#knownLanes.set(consumer, known);
       known.catch(() => this.#knownLanes.delete(consumer));
     }
     return known;
   }
 
+  async #ensureLane(priority: Priority, lane: string): Promise<void> {
+    if (!(await this.lane(priority, lane)))
+      await makeLane(await this.#manager(), priority, lane, this.#options);
+  }
+
   /** Removes a lane; its tasks stay in the queue, and wait until it is there again. */
   async deleteLane(priority: Priority, lane: string): Promise<void> {
     const consumer = laneConsumer(priority, lane);
     this.#knownLanes.delete(consumer);
-    await this.#manager.consumers.delete(TASKS, consumer);
+    await (await this.#manager()).consumers.delete(TASKS, consumer);
   }
 
   /** One lane; undefined where nobody has published to it yet. */
   lane(priority: Priority, lane: string): Promise<LaneInfo | undefined> {
-    return findLane(this.#manager, priority, lane);
+    return findLane(this.#nc, priority, lane, this.timeoutMs);
   }
 
   async lanes(): Promise<LaneInfo[]> {
     try {
-      return await listLanes(this.#manager);
+      return await listLanes(await this.#manager());
     } catch (error) {
       throw toOrchError(error, 'cannot list the lanes');
     }
@@ -278,7 +280,7 @@ export class Bus {
   /** Has deliveries of a lane that nobody acknowledges any more delivered again now, not when their leases run out. */
   async redeliver(consumer: string, queueSeqs: readonly number[]): Promise<void> {
     try {
-      await redeliver(this.#nc, this.#manager, consumer, queueSeqs);
+      await redeliver(this.#nc, await this.#manager(), consumer, queueSeqs);
     } catch (error) {
       throw toOrchError(error, `cannot have the tasks of lane ${consumer} delivered again`);
     }
@@ -321,12 +323,14 @@ export class Bus {
   /** Stores bytes under a name and returns the reference to them. */
   async putObject(name: string, bytes: Uint8Array): Promise<ResultReference> {
     const { putObject } = await import('./objects.ts');
-    return putObject(this.#manager.jetstream(), name, bytes, this.#options.replicas ?? 1);
+    const manager = await this.#manager();
+    return putObject(manager.jetstream(), name, bytes, this.#options.replicas ?? 1);
   }
 
   async getObject(reference: ResultReference): Promise<Uint8Array | undefined> {
     const { getObject } = await import('./objects.ts');
-    return getObject(this.#manager.jetstream(), reference);
+    const manager = await this.#manager();
+    return getObject(manager.jetstream(), reference);
   }
 
   // -- the server itself
@@ -335,7 +339,8 @@ export class Bus {
     const info = this.#nc.info;
     if (!info) throw new OrchError('unavailable', 'not connected');
     try {
-      const [rttMs, account] = await Promise.all([this.#nc.rtt(), this.#manager.getAccountInfo()]);
+      const manager = await this.#manager();
+      const [rttMs, account] = await Promise.all([this.#nc.rtt(), manager.getAccountInfo()]);
       return {
         name: info.server_name ?? info.server_id,
         version: info.version,
@@ -353,7 +358,7 @@ export class Bus {
   }
 
   async streams(): Promise<StreamReport[]> {
-    return inspectStreams(this.#manager);
+    return inspectStreams(await this.#manager());
   }
 
   /** The servers that this was connected to, without credentials. */
@@ -386,6 +391,11 @@ export class Bus {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #manager(): Promise<JetStreamManager> {
+    this.#opened ??= import('./manager.ts').then(({ openManager }) => openManager(this.#nc, this.timeoutMs));
+    return this.#opened;
   }
 
   async #watchConnection(): Promise<void> {

@@ -1,13 +1,14 @@
 // Makes the streams, buckets and lanes that orch needs, and says how those that exist differ from what it would make.
 // Whoever comes first provisions; doing it twice, or at the same time from many places, changes nothing.
-import {
-  type ClusterInfo,
-  type ConsumerConfig,
-  type ConsumerInfo,
-  JetStreamApiError,
-  type JetStreamManager,
-  type StreamConfig,
+import type {
+  ClusterInfo,
+  ConsumerConfig,
+  ConsumerInfo,
+  JetStreamManager,
+  StreamConfig,
+  StreamInfo,
 } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
 import {
   LANES_MAX,
   LEASE_METADATA,
@@ -88,39 +89,34 @@ function laneInfo(info: ConsumerInfo): LaneInfo | undefined {
   );
 }
 
-/** One lane; undefined where nobody has published to it yet. */
+/** One lane; undefined where nobody has published to it yet. Asked without the manager, which it would take to load. */
 export async function findLane(
-  manager: JetStreamManager,
+  nc: NatsConnection,
   priority: Priority,
   lane: string,
+  timeoutMs: number,
 ): Promise<LaneInfo | undefined> {
+  const subject = `$JS.API.CONSUMER.INFO.${TASKS}.${laneConsumer(priority, lane)}`;
   try {
-    return laneInfo(await manager.consumers.info(TASKS, laneConsumer(priority, lane)));
+    const reply = await nc.request(subject, undefined, { timeout: timeoutMs });
+    const info = reply.json<ConsumerInfo & { error?: { err_code: number; description: string } }>();
+    if (!info.error) return laneInfo(info);
+    const { err_code, description } = info.error;
+    if (err_code === API_ERROR.consumerNotFound || err_code === API_ERROR.streamNotFound) return undefined;
+    throw Object.assign(new Error(description), { code: err_code });
   } catch (error) {
-    const failure = toOrchError(error, `cannot look up lane ${lane}`);
-    if (failure.code === 'not_found') return undefined;
-    throw failure;
+    throw toOrchError(error, `cannot look up lane ${lane}`);
   }
 }
 
-/** Creates a lane's consumer if it is not there. Provisions first where even the queue is missing. */
-export async function ensureLane(
+/** Creates a lane's consumer. Provisions first where even the queue is missing. */
+export async function makeLane(
   manager: JetStreamManager,
   priority: Priority,
   lane: string,
   options: ProvisionOptions,
 ): Promise<void> {
-  try {
-    await manager.consumers.info(TASKS, laneConsumer(priority, lane));
-    return;
-  } catch (error) {
-    if (apiErrorCode(error) === API_ERROR.streamNotFound) await provision(manager, options);
-    else if (apiErrorCode(error) !== API_ERROR.consumerNotFound)
-      throw toOrchError(error, `cannot look up lane ${lane}`);
-  }
-  const tasks = await manager.streams.info(TASKS).catch(error => {
-    throw toOrchError(error, `cannot read stream ${TASKS}`);
-  });
+  const tasks = await queueInfo(manager, options);
   if (tasks.state.consumer_count >= LANES_MAX) {
     throw new OrchError(
       'usage',
@@ -136,6 +132,18 @@ export async function ensureLane(
   } catch (error) {
     if (apiErrorCode(error) !== API_ERROR.consumerExistsWithOtherConfig)
       throw toOrchError(error, `cannot create lane ${lane}`);
+  }
+}
+
+async function queueInfo(manager: JetStreamManager, options: ProvisionOptions): Promise<StreamInfo> {
+  try {
+    return await manager.streams.info(TASKS).catch(async error => {
+      if (apiErrorCode(error) !== API_ERROR.streamNotFound) throw error;
+      await provision(manager, options);
+      return manager.streams.info(TASKS);
+    });
+  } catch (error) {
+    throw toOrchError(error, `cannot read stream ${TASKS}`);
   }
 }
 
@@ -164,7 +172,7 @@ export function inspectStreams(manager: JetStreamManager): Promise<StreamReport[
 async function inspectStream(manager: JetStreamManager, settings: StreamSettings): Promise<StreamReport> {
   let isLost = false;
   const info = await manager.streams.info(settings.name).catch(error => {
-    if (error instanceof JetStreamApiError && error.code === API_ERROR.streamNotFound) return undefined;
+    if (apiErrorCode(error) === API_ERROR.streamNotFound) return undefined;
     const failure = toOrchError(error, `cannot read stream ${settings.name}`);
     if (failure.code !== 'unavailable') throw failure;
     isLost = true;
