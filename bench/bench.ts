@@ -38,6 +38,7 @@ export interface Bench {
 
 export interface BenchOptions {
   settings: Settings;
+  natsServer: string;
   sync: string;
   rounds: number;
   /** Those of the settings' sides that the scenario can use. */
@@ -50,14 +51,16 @@ export interface BenchOptions {
 /** The folder of the bundle. Data lie beside it, on a real disk: a temporary folder in memory has nothing to sync. */
 const OUT = dirname(fileURLToPath(import.meta.url));
 
+/** The nats-server to run. Throws an OrchError where one that was named does not run. */
+export async function natsServerOf({ natsServer, newerServer }: Settings): Promise<string> {
+  const where = { cacheDir: paths().cache, path: env('PATH') ?? '' };
+  if (newerServer !== undefined) await findServer({ ...where, given: newerServer });
+  return (await findServer({ ...where, given: natsServer ?? env('ORCH_NATS_SERVER') })).path;
+}
+
 /** Starts the servers. `close` stops them and removes their data. */
 export async function openBench(options: BenchOptions): Promise<Bench> {
-  const { settings, sync, rounds, sides, orch, report } = options;
-  const { path: natsServer } = await findServer({
-    given: settings.natsServer ?? env('ORCH_NATS_SERVER'),
-    cacheDir: paths().cache,
-    path: env('PATH') ?? '',
-  });
+  const { settings, natsServer, sync, rounds, sides, orch, report } = options;
   const dataDir = await mkdtemp(join(settings.data ?? OUT, 'data-'));
   // PostgreSQL runs as somebody else and has to get at its folder in there.
   await chmod(dataDir, 0o711);

@@ -3,7 +3,7 @@
 // Promises: it ends within a time that is bounded for each scenario; the servers it starts are stopped and their data
 // removed, also after Ctrl-C; a task that was lost or ran twice fails the run whatever the thresholds say.
 import { OrchError } from '../src/protocol/index.ts';
-import { openBench } from './bench.ts';
+import { natsServerOf, openBench } from './bench.ts';
 import { HELP, parseCommandLine, type Settings } from './command-line.ts';
 import { OWN_FOLDER, readSummaries, writePage } from './page/index.ts';
 import { judge, Report } from './report.ts';
@@ -32,7 +32,11 @@ export async function main(argv: readonly string[], orch: OrchLibrary): Promise<
     process.stdout.write(HELP);
     return EXIT.ok;
   }
-  if (settings.from.length > 0) return writePageFrom(settings);
+  if (settings.from.length > 0) return refusingUsage(() => writePageFrom(settings));
+  return refusingUsage(async () => run(settings, await natsServerOf(settings), orch));
+}
+
+async function run(settings: Settings, natsServer: string, orch: OrchLibrary): Promise<number> {
   const report = new Report(settings.thresholds);
   const interruption = new AbortController();
   const interrupt = () => interruption.abort(new OrchError('interrupted', 'interrupted'));
@@ -41,7 +45,7 @@ export async function main(argv: readonly string[], orch: OrchLibrary): Promise<
     printHeader(settings);
     for (const sync of settings.syncs)
       for (const name of settings.scenarios) {
-        await runScenario(name, sync, settings, report, orch, interruption.signal);
+        await runScenario(name, sync, settings, natsServer, report, orch, interruption.signal);
         // A run of an hour that breaks near its end has not been for nothing.
         if (settings.summaryExport !== undefined)
           await writeSummary(settings.summaryExport, summaryOf(settings, report, judge(report)));
@@ -62,11 +66,16 @@ export async function main(argv: readonly string[], orch: OrchLibrary): Promise<
 }
 
 async function writePageFrom({ from, reportTo }: Settings): Promise<number> {
+  await writePage(reportTo ?? OWN_FOLDER, await readSummaries(from));
+  return EXIT.ok;
+}
+
+// What was given on the command line and cannot be used is said in one line.
+async function refusingUsage(work: () => Promise<number>): Promise<number> {
   try {
-    await writePage(reportTo ?? OWN_FOLDER, await readSummaries(from));
-    return EXIT.ok;
+    return await work();
   } catch (error) {
-    if (!(error instanceof OrchError)) throw error;
+    if (!(error instanceof OrchError) || error.code !== 'usage') throw error;
     process.stderr.write(`${error.message}\ntry --help\n`);
     return EXIT.invalidUsage;
   }
@@ -76,6 +85,7 @@ async function runScenario(
   name: ScenarioName,
   sync: string,
   settings: Settings,
+  natsServer: string,
   report: Report,
   orch: OrchLibrary,
   interrupted: AbortSignal,
@@ -94,7 +104,7 @@ async function runScenario(
   const leaseMs = scenario.leaseMs?.(settings.isSmoke);
   const lease = leaseMs === undefined ? {} : { leaseMs };
   const rounds = settings.rounds ?? scenario.rounds ?? ROUNDS;
-  const bench = await openBench({ settings, sync, rounds, sides, orch, report, ...lease });
+  const bench = await openBench({ settings, natsServer, sync, rounds, sides, orch, report, ...lease });
   try {
     const section = report.section(`${name.toUpperCase()}, sync ${sync}: ${scenario.about}`, { sync });
     await Promise.race([scenario.run(bench, section, report), rejectedBy(signal)]);
