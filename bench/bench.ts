@@ -1,10 +1,11 @@
 // What a scenario runs in: each side with a server of its own, so that memory and disk are its own too, and the facts
 // that figures depend on.
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { env, paths } from '../src/config/index.ts';
+import { messageOf, OrchError } from '../src/protocol/index.ts';
 import { findServer } from '../src/server/index.ts';
 import type { Settings } from './command-line.ts';
 import type { Report } from './report.ts';
@@ -56,6 +57,17 @@ export async function natsServerOf({ natsServer, newerServer }: Settings): Promi
   const where = { cacheDir: paths().cache, path: env('PATH') ?? '' };
   if (newerServer !== undefined) await findServer({ ...where, given: newerServer });
   return (await findServer({ ...where, given: natsServer ?? env('ORCH_NATS_SERVER') })).path;
+}
+
+/** Whether what the run writes can be written. Throws an OrchError where a folder is not there, or is not ours. */
+export async function checkFolders({ data, summaryExport }: Settings): Promise<void> {
+  const folders = { '--data': data, '--summary-export': summaryExport && dirname(summaryExport) };
+  for (const [flag, folder] of Object.entries(folders)) {
+    if (folder === undefined) continue;
+    await access(folder, constants.W_OK).catch(error => {
+      throw new OrchError('usage', `${flag}: cannot write into ${folder}: ${messageOf(error)}`);
+    });
+  }
 }
 
 /** Starts the servers. `close` stops them and removes their data. */

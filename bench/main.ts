@@ -3,7 +3,7 @@
 // Promises: it ends within a time that is bounded for each scenario; the servers it starts are stopped and their data
 // removed, also after Ctrl-C; a task that was lost or ran twice fails the run whatever the thresholds say.
 import { OrchError } from '../src/protocol/index.ts';
-import { natsServerOf, openBench } from './bench.ts';
+import { checkFolders, natsServerOf, openBench } from './bench.ts';
 import { HELP, parseCommandLine, type Settings } from './command-line.ts';
 import { OWN_FOLDER, readSummaries, writePage } from './page/index.ts';
 import { judge, Report } from './report.ts';
@@ -33,7 +33,10 @@ export async function main(argv: readonly string[], orch: OrchLibrary): Promise<
     return EXIT.ok;
   }
   if (settings.from.length > 0) return refusingUsage(() => writePageFrom(settings));
-  return refusingUsage(async () => run(settings, await natsServerOf(settings), orch));
+  return refusingUsage(async () => {
+    await checkFolders(settings);
+    return run(settings, await natsServerOf(settings), orch);
+  });
 }
 
 async function run(settings: Settings, natsServer: string, orch: OrchLibrary): Promise<number> {

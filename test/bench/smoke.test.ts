@@ -89,6 +89,11 @@ test.each([
   [['--smoke', '--report'], 'figures of a smoke run mean nothing'],
   [['--from', 'x.json'], '--from needs --report'],
   [['--report', '--from', 'x.json'], 'x.json is not a summary: ENOENT'],
+  [['--smoke', 'cli', '--data', '/nosuch'], '--data: cannot write into /nosuch: ENOENT'],
+  [
+    ['--smoke', 'cli', '--summary-export', '/nosuch/x'],
+    '--summary-export: cannot write into /nosuch: ENOENT',
+  ],
   [['--smoke', 'cli', '--nats-server', 'package.json'], 'package.json does not run as a nats-server'],
   [['--smoke', 'durable', '--newer-server', 'nosuch'], 'nosuch does not run as a nats-server'],
 ])('%j is refused in one line', async (words, line) => {
