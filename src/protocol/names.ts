@@ -96,8 +96,8 @@ export function isPriority(text: string): text is Priority {
 
 /** The lane of a set of required capabilities: sorted, joined by `+`, or `any`. */
 export function laneOf(capabilities: readonly string[]): string {
-  const unique = parseCapabilities(capabilities, CAPABILITIES_PER_LANE_MAX);
-  return unique.length === 0 ? ANY_LANE : unique.join('+');
+  if (capabilities.length === 0) return ANY_LANE;
+  return parseCapabilities(capabilities, CAPABILITIES_PER_LANE_MAX).join('+') || ANY_LANE;
 }
 
 /** The capabilities that a lane requires. Throws `usage` when the text is not a lane in its one written form. */
