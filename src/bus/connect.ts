@@ -15,7 +15,7 @@ import { toOrchError } from './errors.ts';
 
 /** Where a server is and who is calling. */
 export interface ServerOptions {
-  /** URLs; default `nats://127.0.0.1:4222`. */
+  /** URLs; default `nats://127.0.0.1:4222`. One may carry a user and password, or a token, as `nats://user:password@host`. */
   servers?: readonly string[];
   user?: string;
   password?: string;
@@ -66,10 +66,11 @@ export async function connectToServer(options: ServerOptions): Promise<NatsConne
   return nc;
 }
 
-function connectionOptions(servers: string[], options: ServerOptions): NodeConnectionOptions {
+function connectionOptions(servers: string[], given: ServerOptions): NodeConnectionOptions {
+  const options = { ...credentialsIn(servers), ...given };
   const { timeoutMs = REQUEST_TIMEOUT_MS, patient = false } = options;
   const connection: NodeConnectionOptions = {
-    servers,
+    servers: servers.map(withoutCredentials),
     name: options.name ?? 'orch',
     timeout: timeoutMs,
     noAsyncTraces: true,
@@ -97,6 +98,27 @@ function connectionOptions(servers: string[], options: ServerOptions): NodeConne
     };
   }
   return connection;
+}
+
+// The client leaves out what a URL says of who is calling.
+function credentialsIn(servers: string[]): Pick<ServerOptions, 'user' | 'password' | 'token'> {
+  for (const server of servers) {
+    const said = /\/\/([^@/]+)@/.exec(server)?.[1];
+    if (said === undefined) continue;
+    try {
+      const [name = '', password] = said.split(/:(.*)/s).map(decodeURIComponent);
+      return password === undefined ? { token: name } : { user: name, password };
+    } catch {
+      throw new OrchError(
+        'usage',
+        `the credentials in ${withoutCredentials(server)} are not percent-encoded`,
+        {
+          advice: 'write % as %25, : as %3A and @ as %40, or use NATS_USER and NATS_PASSWORD',
+        },
+      );
+    }
+  }
+  return {};
 }
 
 // Files are read again at each connect, so that rotated credentials work after a reconnect.

@@ -349,7 +349,7 @@ describe('finding the server', () => {
 
   test('one that wants credentials gets them by flag, variable or context', async () => {
     const user = nkeys.createUser();
-    const config = `authorization { users: [ {user: "u", password: "p"}, {nkey: ${user.getPublicKey()}} ] }`;
+    const config = `authorization { users: [ {user: "u", password: "p"}, {user: "v", password: "p:q@r"}, {nkey: ${user.getPublicKey()}} ] }`;
     await using guarded = await TestNats.start({ provision: false, extraConfig: config });
     const seed = join(orch.home, 'seed.nk');
     writeFileSync(seed, user.getSeed());
@@ -367,6 +367,14 @@ describe('finding the server', () => {
     ).toBe(0);
     expect((await orch.run([...publish, ...server, '--nkey', seed])).code).toBe(0);
     expect((await orch.run([...publish, '--context', 'guarded'], { env: { NATS_URL: '' } })).code).toBe(0);
+    const withUser = (said: string) => guarded.url.replace('//', `//${said}@`);
+    expect((await orch.run([...publish, '-s', withUser('u:p')])).code).toBe(0);
+    expect((await orch.run([...publish], { env: { NATS_URL: withUser('v:p%3Aq%40r') } })).code).toBe(0);
+    const malformed = await orch.run([...publish, '-s', withUser('v:50%')]);
+    expect([malformed.code, malformed.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^orch: the credentials in nats:\/\/127\.0\.0\.1:\d+ are not percent-encoded\n/),
+    ]);
     const refused = await orch.run([...publish, ...server, '--user', 'u', '--password', 'wrong']);
     expect([refused.code, refused.stderr]).toEqual([
       9,
