@@ -22,21 +22,26 @@ const SCENARIO_MS_MAX = 3_600_000;
 /** Runs the benchmark and returns the exit code. */
 export async function main(argv: readonly string[], orch: OrchLibrary): Promise<number> {
   let settings: Settings;
+  let natsServer: string;
   try {
     settings = parseCommandLine(argv);
+    if (settings.help) {
+      process.stdout.write(HELP);
+      return EXIT.ok;
+    }
+    if (settings.from.length > 0) {
+      await writePage(settings.reportTo ?? OWN_FOLDER, await readSummaries(settings.from));
+      return EXIT.ok;
+    }
+    await checkFolders(settings);
+    natsServer = await natsServerOf(settings);
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\ntry --help\n`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'usage' && !code?.startsWith('ERR_PARSE_ARGS_')) throw error;
+    process.stderr.write(`${message}\ntry --help\n`);
     return EXIT.invalidUsage;
   }
-  if (settings.help) {
-    process.stdout.write(HELP);
-    return EXIT.ok;
-  }
-  if (settings.from.length > 0) return refusingUsage(() => writePageFrom(settings));
-  return refusingUsage(async () => {
-    await checkFolders(settings);
-    return run(settings, await natsServerOf(settings), orch);
-  });
+  return run(settings, natsServer, orch);
 }
 
 async function run(settings: Settings, natsServer: string, orch: OrchLibrary): Promise<number> {
@@ -66,22 +71,6 @@ async function run(settings: Settings, natsServer: string, orch: OrchLibrary): P
     await writePage(settings.reportTo, [summaryOf(settings, report, verdicts)]);
   if (report.checks.some(check => !check.ok)) return EXIT.checksFailed;
   return verdicts.some(verdict => !verdict.ok) ? EXIT.thresholdsCrossed : EXIT.ok;
-}
-
-async function writePageFrom({ from, reportTo }: Settings): Promise<number> {
-  await writePage(reportTo ?? OWN_FOLDER, await readSummaries(from));
-  return EXIT.ok;
-}
-
-// What was given on the command line and cannot be used is said in one line.
-async function refusingUsage(work: () => Promise<number>): Promise<number> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof OrchError) || error.code !== 'usage') throw error;
-    process.stderr.write(`${error.message}\ntry --help\n`);
-    return EXIT.invalidUsage;
-  }
 }
 
 async function runScenario(

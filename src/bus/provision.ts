@@ -100,12 +100,12 @@ export async function findLane(
   try {
     const reply = await nc.request(subject, undefined, { timeout: timeoutMs });
     const info = reply.json<ConsumerInfo & { error?: { err_code: number; description: string } }>();
-    if (!info.error) return laneInfo(info);
-    const { err_code, description } = info.error;
-    if (err_code === API_ERROR.consumerNotFound || err_code === API_ERROR.streamNotFound) return undefined;
-    throw Object.assign(new Error(description), { code: err_code });
+    if (info.error) throw Object.assign(new Error(info.error.description), { code: info.error.err_code });
+    return laneInfo(info);
   } catch (error) {
-    throw toOrchError(error, `cannot look up lane ${lane}`);
+    const failure = toOrchError(error, `cannot look up lane ${lane}`);
+    if (failure.code === 'not_found') return undefined;
+    throw failure;
   }
 }
 

@@ -1,4 +1,4 @@
-// Which versions of the wire there are, whether two sides have one in common, and which servers will do.
+// Which versions of the wire there are, whether two sides have one in common, and which of two releases is newer.
 
 export interface ProtocolRange {
   min: number;

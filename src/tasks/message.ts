@@ -12,7 +12,6 @@ import {
   parseId,
   parseLane,
   parsePriority,
-  parseTaskSubject,
   TASK_BYTES_MAX,
   type TaskAddress,
   TaskMessage,
@@ -29,11 +28,12 @@ const OPENING_BRACE = 0x7b;
 
 /** Reads a queue message as a task; what is wrong with it is a value. */
 export function readMessage(delivery: Pick<Delivery, 'subject' | 'headers' | 'bytes'>): ReadMessage {
-  const parsed = parseTaskSubject(delivery.subject);
-  const address = parsed ?? nearestAddress(delivery.subject);
+  const [, priority = '', lane = '', taskId = ''] = delivery.subject.split('.');
+  const address: TaskAddress = { priority: isPriority(priority) ? priority : 'medium', lane, taskId };
   try {
-    if (!parsed) refuseSubject(delivery.subject);
-    parseLane(address.lane);
+    parsePriority(priority);
+    parseId(taskId, 'task id');
+    parseLane(lane);
     if (delivery.bytes.length > TASK_BYTES_MAX) {
       throw new OrchError(
         'too_large',
@@ -49,19 +49,6 @@ export function readMessage(delivery: Pick<Delivery, 'subject' | 'headers' | 'by
   } catch (error) {
     return { kind: 'invalid', address, error: messageOf(error) };
   }
-}
-
-// As much of an address as can be read.
-function nearestAddress(subject: string): TaskAddress {
-  const [, priority = '', lane = '', taskId = ''] = subject.split('.');
-  return { priority: isPriority(priority) ? priority : 'medium', lane, taskId };
-}
-
-// Says which token of a subject is not allowed.
-function refuseSubject(subject: string): void {
-  const [, priority = '', , taskId = ''] = subject.split('.');
-  parsePriority(priority);
-  parseId(taskId, 'task id');
 }
 
 function tracedBy(headers: Delivery['headers']): string | undefined {
