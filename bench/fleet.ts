@@ -101,7 +101,7 @@ export class Fleet {
   async #connect(url: string): Promise<void> {
     const nc = await connect({ servers: url, noAsyncTraces: true, name: 'bench-fleet' });
     const bus = new Bus(nc);
-    const bucket = bus.bucket(NODES);
+    const bucket = bus.buckets.open(NODES);
     const put = bucket.put.bind(bucket);
     bucket.put = async (...words) => {
       const sentAt = performance.now();
@@ -110,7 +110,7 @@ export class Fleet {
       return outcome;
     };
     // Presence uses no other.
-    bus.bucket = () => bucket;
+    bus.buckets.open = () => bucket;
     const records: NodeRecord[] = [];
     // One subscription answers for all nodes of a connection; the answers are as many as nodes.
     nc.subscribe(pingAllSubject, {

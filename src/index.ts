@@ -10,12 +10,23 @@
 import { type Bus, type BusOptions, openBus } from './bus/index.ts';
 import { type GatherOptions, recallFromAll } from './cluster/index.ts';
 import { defaultActor } from './config/actor.ts';
+import { Daemon, type DaemonOptions, type Handler, handlerRunner } from './daemon/index.ts';
 import { type MemoryClient, memoryClient } from './memory/index.ts';
 import type { GatheredReply, RecallInput, TaskRecord } from './protocol/index.ts';
 import * as tasks from './tasks/index.ts';
-import { Daemon, type DaemonOptions, type Handler, handlerRunner } from './worker/index.ts';
 
 export type { GatherOptions } from './cluster/index.ts';
+export {
+  type Daemon,
+  type ExecOptions,
+  execRunner,
+  type Handler,
+  type HandlerContext,
+  type Logger,
+  type RunnableTask,
+  type Runner,
+  TryLater,
+} from './daemon/index.ts';
 export { type Embedder, type MemoryClient, openAiEmbedder } from './memory/index.ts';
 export {
   type ErrorCode,
@@ -35,17 +46,6 @@ export {
   taskOutput,
   waitForTask,
 } from './tasks/index.ts';
-export {
-  type Daemon,
-  type ExecOptions,
-  execRunner,
-  type Handler,
-  type HandlerContext,
-  type Logger,
-  type RunnableTask,
-  type Runner,
-  TryLater,
-} from './worker/index.ts';
 
 /** A connection to orch. `close()` ends it; it is also an async disposable. */
 export type Orch = Bus;

@@ -16,102 +16,111 @@ type AnyCommand = Command<any>;
 const COMMANDS: Record<string, { summary: string; load(): Promise<AnyCommand> }> = {
   up: {
     summary: 'run a NATS server and a worker on this machine',
-    load: async () => (await import('./cli/up.ts')).up,
+    load: async () => (await import('./cli/commands/up.ts')).up,
   },
   worker: {
     summary: 'run tasks that this machine is capable of',
-    load: async () => (await import('./cli/worker.ts')).worker,
+    load: async () => (await import('./cli/commands/worker.ts')).worker,
   },
   'publish-task': {
     summary: 'publish one task or a file of them',
-    load: async () => (await import('./cli/publish-task.ts')).publishTask,
+    load: async () => (await import('./cli/commands/publish-task.ts')).publishTask,
   },
-  tasks: { summary: 'list tasks', load: async () => (await import('./cli/tasks.ts')).tasks },
+  tasks: { summary: 'list tasks', load: async () => (await import('./cli/commands/tasks.ts')).tasks },
   task: {
     summary: 'show one task: record, history, output',
-    load: async () => (await import('./cli/task.ts')).task,
+    load: async () => (await import('./cli/commands/task.ts')).task,
   },
-  logs: { summary: 'print what a task printed', load: async () => (await import('./cli/logs.ts')).logs },
-  cancel: { summary: 'cancel tasks', load: async () => (await import('./cli/cancel.ts')).cancel },
-  retry: { summary: 'bring failed tasks back', load: async () => (await import('./cli/retry.ts')).retry },
+  logs: {
+    summary: 'print what a task printed',
+    load: async () => (await import('./cli/commands/logs.ts')).logs,
+  },
+  cancel: { summary: 'cancel tasks', load: async () => (await import('./cli/commands/cancel.ts')).cancel },
+  retry: {
+    summary: 'bring failed tasks back',
+    load: async () => (await import('./cli/commands/retry.ts')).retry,
+  },
   claim: {
     summary: 'claim a task by hand, under a lease',
-    load: async () => (await import('./cli/claim.ts')).claim,
+    load: async () => (await import('./cli/commands/claim.ts')).claim,
   },
   transition: {
     summary: 'say how a claimed task goes',
-    load: async () => (await import('./cli/transition.ts')).transition,
+    load: async () => (await import('./cli/commands/transition.ts')).transition,
   },
   lanes: {
     summary: 'list lanes and what waits in them',
-    load: async () => (await import('./cli/lanes.ts')).lanes,
+    load: async () => (await import('./cli/commands/lanes.ts')).lanes,
   },
   events: {
     summary: 'watch what happens, or replay what happened',
-    load: async () => (await import('./cli/events.ts')).events,
+    load: async () => (await import('./cli/commands/events.ts')).events,
   },
   status: {
     summary: 'show the cluster and what is degraded',
-    load: async () => (await import('./cli/status.ts')).status,
+    load: async () => (await import('./cli/commands/status.ts')).status,
   },
-  top: { summary: 'watch the cluster full-screen', load: async () => (await import('./cli/top.ts')).top },
-  nodes: { summary: 'list nodes', load: async () => (await import('./cli/nodes.ts')).nodes },
-  node: { summary: 'show one node', load: async () => (await import('./cli/node.ts')).node },
+  top: {
+    summary: 'watch the cluster full-screen',
+    load: async () => (await import('./cli/commands/top.ts')).top,
+  },
+  nodes: { summary: 'list nodes', load: async () => (await import('./cli/commands/nodes.ts')).nodes },
+  node: { summary: 'show one node', load: async () => (await import('./cli/commands/node.ts')).node },
   agents: {
     summary: 'list agents, their owners and what they do',
-    load: async () => (await import('./cli/agents.ts')).agents,
+    load: async () => (await import('./cli/commands/agents.ts')).agents,
   },
   'register-agent': {
     summary: 'register an agent that has no daemon',
-    load: async () => (await import('./cli/register-agent.ts')).registerAgentCommand,
+    load: async () => (await import('./cli/commands/register-agent.ts')).registerAgentCommand,
   },
   state: {
     summary: 'show one repository: who is at work, what waits',
-    load: async () => (await import('./cli/state.ts')).state,
+    load: async () => (await import('./cli/commands/state.ts')).state,
   },
   recall: {
     summary: 'ask a memory, or all, for what is relevant',
-    load: async () => (await import('./cli/recall.ts')).recall,
+    load: async () => (await import('./cli/commands/recall.ts')).recall,
   },
   search: {
     summary: 'search a memory, or all, by words',
-    load: async () => (await import('./cli/recall.ts')).search,
+    load: async () => (await import('./cli/commands/recall.ts')).search,
   },
   expand: {
     summary: 'show what a record or an entity is linked to',
-    load: async () => (await import('./cli/expand.ts')).expandMemory,
+    load: async () => (await import('./cli/commands/expand.ts')).expandMemory,
   },
   remember: {
     summary: "add to an agent's memory",
-    load: async () => (await import('./cli/remember.ts')).rememberInMemory,
+    load: async () => (await import('./cli/commands/remember.ts')).rememberInMemory,
   },
   forget: {
     summary: "remove from an agent's memory",
-    load: async () => (await import('./cli/forget.ts')).forgetInMemory,
+    load: async () => (await import('./cli/commands/forget.ts')).forgetInMemory,
   },
   memory: {
     summary: 'a memory: stats, export, import, backup',
-    load: async () => (await import('./cli/memory.ts')).memory,
+    load: async () => (await import('./cli/commands/memory.ts')).memory,
   },
   session: {
     summary: 'find where to talk to an agent',
-    load: async () => (await import('./cli/session.ts')).session,
+    load: async () => (await import('./cli/commands/session.ts')).session,
   },
   drain: {
     summary: 'tell a node to finish and take no more',
-    load: async () => (await import('./cli/drain.ts')).drainNode,
+    load: async () => (await import('./cli/commands/drain.ts')).drainNode,
   },
   pause: {
     summary: 'tell a node to take no more',
-    load: async () => (await import('./cli/drain.ts')).pauseNode,
+    load: async () => (await import('./cli/commands/drain.ts')).pauseNode,
   },
   resume: {
     summary: 'tell a node to take tasks again',
-    load: async () => (await import('./cli/drain.ts')).resumeNode,
+    load: async () => (await import('./cli/commands/drain.ts')).resumeNode,
   },
   doctor: {
     summary: 'check the server and the streams',
-    load: async () => (await import('./cli/doctor.ts')).doctor,
+    load: async () => (await import('./cli/commands/doctor.ts')).doctor,
   },
 };
 

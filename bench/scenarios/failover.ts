@@ -37,7 +37,7 @@ export async function failOver(
       timeoutMs: PUBLISH_MS_MAX,
       patient: true,
     });
-    await bus.provision();
+    await bus.streams.provision();
     await cluster.healthy();
     const starts: number[] = [];
     const flights = new Flights();

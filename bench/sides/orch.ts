@@ -32,12 +32,12 @@ export const orchSide = (library: OrchLibrary): Side => ({
   openTail: async (url, onEnd) => {
     const bus = await library.connect({ servers: serversOf(url) });
     // All events, as `orch events` hears them.
-    bus.subscribe('events.>', subject => {
+    bus.requests.subscribe('events.>', subject => {
       const [, , id = '', type = ''] = subject.split('.');
       if (FINAL_TYPES.includes(type)) onEnd(id);
     });
     // The subscription is in place when the server has answered anything.
-    await bus.server();
+    await bus.server.facts();
     return { close: () => bus.close() };
   },
   left: url => messagesIn(url, TASKS),
@@ -52,8 +52,8 @@ export async function provisionOrch(
   options: { leaseMs?: number; replicas?: number },
 ): Promise<string> {
   await using bus = await library.connect({ servers, ...options });
-  await bus.provision();
-  return (await bus.server()).version;
+  await bus.streams.provision();
+  return (await bus.server.facts()).version;
 }
 
 /** How often each task has a final entry. */

@@ -1,7 +1,8 @@
 // A KV bucket whose keys expire each at a time of its own. Every write is a compare-and-set against the revision that
 // its writer has seen, also the first and the last one, so that two writers of a key always learn of each other.
 // `nats kv` reads and watches these buckets like any other.
-import { bucketFilter, bucketSubject, MARKER_MS } from '../protocol/index.ts';
+import { bucketFilter, bucketSubject, MARKER_MS, parseBucketKey } from '../protocol/index.ts';
+import type { Link } from './link.ts';
 import type { Reader, Stored } from './reader.ts';
 import type { Writer } from './writer.ts';
 
@@ -17,6 +18,20 @@ export interface BucketEntry {
 }
 
 export type Put = { kind: 'stored'; revision: number } | { kind: 'conflict' };
+
+/** The KV buckets of orch. */
+export class Buckets {
+  readonly #link: Link;
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  /** The bucket behind a stream, such as `KV_orch-nodes`. Asks the server nothing. */
+  open(stream: string): Bucket {
+    return new Bucket(stream, this.#link.reader, this.#link.writer);
+  }
+}
 
 export class Bucket {
   readonly #stream: string;
@@ -83,7 +98,7 @@ export class Bucket {
 export function readBucketEntry({ subject, seq, time, headers, bytes }: Stored): BucketEntry {
   const isGone = headers?.has('Nats-Marker-Reason') || headers?.has('KV-Operation');
   return {
-    key: subject.split('.').slice(2).join('.'),
+    key: parseBucketKey(subject),
     value: isGone ? undefined : bytes,
     revision: seq,
     storedAt: time,

@@ -3,7 +3,7 @@
 // recognises. What decides is written to the journal first.
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
-import { TASKS } from '../protocol/index.ts';
+import { ackSubject, TASKS } from '../protocol/index.ts';
 import type { LateAcks } from './acks.ts';
 
 /** Longer delays are asked for again when they end: nanoseconds overflow at 292 years, and clocks are set. */
@@ -122,6 +122,5 @@ export async function redeliver(
   queueSeqs: readonly number[],
 ): Promise<void> {
   const { delivered } = await manager.consumers.info(TASKS, consumer);
-  for (const seq of queueSeqs)
-    nc.publish(`$JS.ACK.${TASKS}.${consumer}.1.${seq}.${delivered.consumer_seq}.0.0`, '-NAK');
+  for (const seq of queueSeqs) nc.publish(ackSubject(TASKS, consumer, seq, delivered.consumer_seq), '-NAK');
 }

@@ -2,11 +2,13 @@
 
 export { type Asked, NO_ANSWER } from './ask.ts';
 export { Bucket, type BucketEntry, readBucketEntry } from './bucket.ts';
-export * from './bus.ts';
+export { Bus, openBus } from './bus.ts';
 export { DEFAULT_SERVER, type ServerOptions, withoutCredentials } from './connect.ts';
 export { Delivery } from './delivery.ts';
+export type { BusOptions } from './link.ts';
 export type { LaneInfo, ProvisionOptions, StreamReport } from './provision.ts';
 export type { LanePull, PullEnd, PullHandler } from './pull.ts';
 export type { Stored } from './reader.ts';
+export type { ServerFacts } from './server.ts';
 export type { Answer, Request, Service, ServiceOptions } from './service.ts';
 export type { WriteOptions, WriteOutcome } from './writer.ts';

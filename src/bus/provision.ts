@@ -10,6 +10,7 @@ import type {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
+  consumerInfoSubject,
   LANES_MAX,
   LEASE_METADATA,
   LEASE_MS_DEFAULT,
@@ -96,7 +97,7 @@ export async function findLane(
   lane: string,
   timeoutMs: number,
 ): Promise<LaneInfo | undefined> {
-  const subject = `$JS.API.CONSUMER.INFO.${TASKS}.${laneConsumer(priority, lane)}`;
+  const subject = consumerInfoSubject(TASKS, laneConsumer(priority, lane));
   try {
     const reply = await nc.request(subject, undefined, { timeout: timeoutMs });
     const info = reply.json<ConsumerInfo & { error?: { err_code: number; description: string } }>();

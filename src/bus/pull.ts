@@ -2,7 +2,7 @@
 // A pull that is cancelled while a message is under way would lose that message until its lease ends.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
-import { PRIORITY_GROUP, TASKS } from '../protocol/index.ts';
+import { ackPrefix, PRIORITY_GROUP, pullSubject, TASKS } from '../protocol/index.ts';
 import { LateAcks } from './acks.ts';
 import { Delivery } from './delivery.ts';
 
@@ -61,7 +61,7 @@ export class LanePull {
         : { expires: PULL_EXPIRES_MS * 1_000_000, idle_heartbeat: HEARTBEAT_MS * 1_000_000 }),
     };
     try {
-      this.#nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${TASKS}.${this.#consumer}`, JSON.stringify(body), {
+      this.#nc.publish(pullSubject(TASKS, this.#consumer), JSON.stringify(body), {
         reply: this.#inbox,
       });
     } catch {
@@ -84,7 +84,7 @@ export class LanePull {
   }
 
   #receive(msg: Msg): void {
-    if (msg.reply?.startsWith('$JS.ACK.')) {
+    if (msg.reply?.startsWith(ackPrefix)) {
       const open = this.#open;
       if (open) {
         open.left--;

@@ -9,7 +9,7 @@ import {
   RequestError,
   TimeoutError,
 } from '@nats-io/transport-node';
-import { OrchError } from '../protocol/index.ts';
+import { directGetSubject, leaderGetSubject, OrchError } from '../protocol/index.ts';
 import { toOrchError } from './errors.ts';
 
 const BATCH = 1_000;
@@ -98,13 +98,13 @@ export class Reader {
   }
 
   async #direct(stream: string, request: GetRequest): Promise<Stored | undefined> {
-    const msg = await this.#request(`$JS.API.DIRECT.GET.${stream}`, request, stream);
+    const msg = await this.#request(directGetSubject(stream), request, stream);
     if (msg.headers?.code === 404) return undefined;
     return storedFromHeaders(msg.headers, msg.data);
   }
 
   async #fromLeader(stream: string, request: GetRequest): Promise<Stored | undefined> {
-    const reply = (await this.#request(`$JS.API.STREAM.MSG.GET.${stream}`, request, stream)).json<{
+    const reply = (await this.#request(leaderGetSubject(stream), request, stream)).json<{
       message?: { subject: string; seq: number; time: string; data?: string; hdrs?: string };
       error?: { code: number; err_code: number; description: string };
     }>();
@@ -182,7 +182,7 @@ export class Reader {
       });
       // After the subscription: on a closed connection that one throws, and nothing may be left behind.
       const silence = setTimeout(() => end(() => resolve('silence')), Math.min(RESEND_MS, this.#timeoutMs));
-      this.#nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply: inbox });
+      this.#nc.publish(directGetSubject(stream), JSON.stringify(request), { reply: inbox });
     });
   }
 }

@@ -1,8 +1,8 @@
 // What the daemons share: logs, and the story of their end. The first SIGTERM or Ctrl-C drains, the second stops now.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DestinationStream, pino } from 'pino';
+import type { Daemon, HealthServer, Logger } from '../daemon/index.ts';
 import { OrchError, quoted } from '../protocol/index.ts';
-import type { Daemon, HealthServer, Logger } from '../worker/index.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 

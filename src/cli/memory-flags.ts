@@ -1,9 +1,9 @@
 // What the commands about memories share: who asks whom, and how an answer is shown.
 import type { Bus } from '../bus/index.ts';
-import { recallFromAll } from '../cluster/index.ts';
+import { listAgents, recallFromAll } from '../cluster/index.ts';
 import { env } from '../config/index.ts';
 import { askMemory } from '../memory/index.ts';
-import { listAgents, unknown } from '../nodes/index.ts';
+import { unknown } from '../nodes/index.ts';
 import {
   GATHER_MS_DEFAULT,
   type GatheredReply,

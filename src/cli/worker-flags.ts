@@ -2,10 +2,23 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { parseAgents } from '../agents/index.ts';
 import type { Bus } from '../bus/index.ts';
 import { env, environment, memoryDir, paths } from '../config/index.ts';
+import {
+  CONCURRENCY_MAX,
+  Daemon,
+  defaultNode,
+  execRunner,
+  type Handler,
+  type HealthServer,
+  handlerRunner,
+  type Logger,
+  loadMetrics,
+  type Runner,
+  serveHealth,
+} from '../daemon/index.ts';
 import { type Embedder, openAiEmbedder } from '../memory/index.ts';
-import { parseAgents } from '../nodes/index.ts';
 import {
   EXPIRY_MS_DEFAULT,
   EXPIRY_MS_MAX,
@@ -21,19 +34,6 @@ import {
   quoted,
 } from '../protocol/index.ts';
 import { isAlive } from '../server/index.ts';
-import {
-  CONCURRENCY_MAX,
-  Daemon,
-  defaultNode,
-  execRunner,
-  type Handler,
-  type HealthServer,
-  handlerRunner,
-  type Logger,
-  loadMetrics,
-  type Runner,
-  serveHealth,
-} from '../worker/index.ts';
 import { parseLabels, parseWhole } from './task-flags.ts';
 
 /** What runs a task when nothing is said: its input is a shell script. */
@@ -230,7 +230,7 @@ async function commandRunner(
     graceMs,
     keepWork,
     env: environment(),
-    serverUrls: bus.urls,
+    serverUrls: bus.server.urls,
     workDir: join(root, String(process.pid)),
   });
 }

@@ -28,9 +28,9 @@ const LIMIT_SHARE = 0.8;
 
 /** Throws `unavailable`. A server that orch was never used on is no error. */
 export async function examine(bus: Bus): Promise<Finding[]> {
-  const streams = await bus.streams();
+  const streams = await bus.streams.inspect();
   if (!streams.every(({ found }) => found))
-    return [...examineServer(await bus.server()), ...streams.map(examineStream)];
+    return [...examineServer(await bus.server.facts()), ...streams.map(examineStream)];
   const status = await readStatus(bus);
   return [
     ...examineServer(status.server),

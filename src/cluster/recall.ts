@@ -129,7 +129,7 @@ class Round {
     const waiting = new Set(this.#nodes);
     const replies: T[] = [];
     if (waiting.size === 0) return replies;
-    await this.#bus.gather(memoriesSubject(verb), body, {
+    await this.#bus.requests.gather(memoriesSubject(verb), body, {
       deadlineMs: Math.max(1, this.#deadlineMs * share - this.elapsedMs),
       onReply: reply => {
         if (reply.kind === 'refused') return false;

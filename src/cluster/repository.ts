@@ -1,8 +1,8 @@
 // One repository: the agents and nodes that are at work on it, what runs and what waits.
 import type { Bus } from '../bus/index.ts';
-import { listAgents } from '../nodes/index.ts';
 import { isActive, isWaiting } from '../protocol/index.ts';
 import { listTasks, type TaskLine } from '../tasks/index.ts';
+import { listAgents } from './agents.ts';
 
 /** The shape of `orch state --json`; the first four fields are multiclaude's. */
 export interface RepositoryState {

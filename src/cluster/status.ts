@@ -1,7 +1,8 @@
 // The cluster at a glance: servers, streams, lanes, nodes, agents, who does the chores, and what is degraded and why.
 // It is asked for, not remembered: nodes are pinged as it is made, so that one that was killed a moment ago shows.
 import type { Bus, LaneInfo, ServerFacts, StreamReport } from '../bus/index.ts';
-import { type AgentView, listAgents, lookAtNodes, type NodeView, readLease } from '../nodes/index.ts';
+import { readLease } from '../leases/index.ts';
+import { lookAtNodes, type NodeView } from '../nodes/index.ts';
 import {
   CHORES_LEASE,
   type LeaseRecord,
@@ -11,6 +12,7 @@ import {
   type ProtocolRange,
   TASKS,
 } from '../protocol/index.ts';
+import { type AgentView, listAgents } from './agents.ts';
 import { canServe } from './served.ts';
 
 /** The shape of `orch status --json`. Times are ISO 8601, durations milliseconds. */
@@ -57,11 +59,11 @@ export async function readStatus(bus: Bus): Promise<ClusterStatus> {
       return instead;
     });
   const [server, streams, laneInfos, nodes, protocol, chores] = await Promise.all([
-    bus.server(),
-    bus.streams(),
-    part('lanes', bus.lanes(), []),
+    bus.server.facts(),
+    bus.streams.inspect(),
+    part('lanes', bus.lanes.list(), []),
     part('nodes', lookAtNodes(bus), []),
-    part('protocol', bus.protocol(), PROTOCOL),
+    part('protocol', bus.streams.protocol(), PROTOCOL),
     part('chores', readLease(bus, CHORES_LEASE), null),
   ]);
   const agents = await part('agents', listAgents(bus, nodes), []);
@@ -72,7 +74,7 @@ export async function readStatus(bus: Bus): Promise<ClusterStatus> {
 
 async function laneStatus(bus: Bus, lane: LaneInfo, nodes: readonly NodeView[]): Promise<LaneStatus> {
   const isEmpty = lane.waiting + lane.inFlight === 0;
-  const oldest = isEmpty ? undefined : await bus.first(TASKS, laneFilter(lane.priority, lane.lane));
+  const oldest = isEmpty ? undefined : await bus.streams.first(TASKS, laneFilter(lane.priority, lane.lane));
   return {
     ...lane,
     oldestMs: oldest ? Math.max(0, Date.now() - oldest.time.getTime()) : null,

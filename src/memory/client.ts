@@ -53,7 +53,7 @@ export async function askMemory<V extends MemoryVerb>(
   question: MemoryQuestion<V>,
   timeoutMs = bus.timeoutMs,
 ): Promise<MemoryAnswer<V>> {
-  const asked = await bus.ask(memorySubject(parseId(agent, 'agent'), verb), question, timeoutMs);
+  const asked = await bus.requests.ask(memorySubject(parseId(agent, 'agent'), verb), question, timeoutMs);
   switch (asked.kind) {
     case 'reply':
       return parseAs(REPLIES[verb], asked.value, `the answer of agent ${agent}`) as MemoryAnswer<V>;

@@ -1,14 +1,4 @@
-// What orch knows about nodes and agents: who is there, who owns whom, and who does what only one may do.
-export { type AgentSpec, parseAgents } from './agent-spec.ts';
-export {
-  AgentKeeper,
-  type AgentKeeperOptions,
-  type Registration,
-  readAgentRecord,
-  registerAgent,
-  unregisterAgent,
-} from './agents.ts';
-export { Groups } from './groups.ts';
+// Nodes: who is there, who left, and who was lost.
 export {
   appendNodeEntry,
   lastNodeEntry,
@@ -16,12 +6,9 @@ export {
   readNodeEntry,
   recentNodeEntries,
 } from './journal.ts';
-export { Lease, type LeaseOptions, readLease, type Tenure } from './lease.ts';
 export { Presence, type PresenceOptions, readNodeReply } from './presence.ts';
 export {
-  type AgentView,
   askNode,
-  listAgents,
   lookAtNode,
   lookAtNodes,
   type NodePresence,

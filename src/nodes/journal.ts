@@ -3,15 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus, Stored } from '../bus/index.ts';
 import {
-  type AgentEntry,
-  type AgentEventType,
-  type AgentRecord,
-  agentEntrySubject,
   encode,
   JOURNAL,
   NodeEntry,
   type NodeEventType,
   type NodeRecord,
+  nodeEntries,
   nodeEntrySubject,
   nodeHistoryFilter,
   parseEntrySubject,
@@ -37,7 +34,7 @@ export type NodeChange = Pick<NodeEntry, 'returned' | 'reason' | 'lease'> & {
 
 /** The last entry about a node; undefined when it was never heard of, or the journal no longer knows. */
 export async function lastNodeEntry(bus: Bus, node: string): Promise<NodeLine | undefined> {
-  const stored = await bus.last(JOURNAL, nodeHistoryFilter(node), 'leader');
+  const stored = await bus.streams.last(JOURNAL, nodeHistoryFilter(node), 'leader');
   return stored && readNodeEntry(stored);
 }
 
@@ -51,7 +48,7 @@ export async function appendNodeEntry(
   const { id } = change.node;
   const nonce = randomUUID();
   const entry: NodeEntry = { at: new Date().toISOString(), actor, nonce, ...change };
-  const written = await bus.write(nodeEntrySubject(id, change.type, actor), encode(entry), {
+  const written = await bus.streams.write(nodeEntrySubject(id, change.type, actor), encode(entry), {
     expect: { lastSequence: last, filter: nodeHistoryFilter(id) },
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
@@ -67,21 +64,10 @@ export function readNodeEntry(stored: Stored): NodeLine | undefined {
   return parsed.success ? { ...parsed.data, seq: stored.seq, storedAt: stored.time } : undefined;
 }
 
-/** Writes what happened to an agent. It is news, not a decision: the bucket says who owns it. */
-export async function appendAgentEntry(
-  bus: Bus,
-  type: AgentEventType,
-  agent: AgentRecord,
-  actor: string,
-): Promise<void> {
-  const entry: AgentEntry = { type, at: new Date().toISOString(), actor, nonce: randomUUID(), agent };
-  await bus.write(agentEntrySubject(agent.id, type, actor), encode(entry));
-}
-
 /** The last entry about each node that something was written about since a time. */
 export async function recentNodeEntries(bus: Bus, since: Date): Promise<Map<string, NodeLine>> {
   const lines = new Map<string, NodeLine>();
-  for await (const stored of bus.range(JOURNAL, { filter: 'journal.node.>', since })) {
+  for await (const stored of bus.streams.range(JOURNAL, { filter: nodeEntries, since })) {
     const line = readNodeEntry(stored);
     const id = parseEntrySubject(stored.subject)?.id;
     if (line && id !== undefined) lines.set(id, line);

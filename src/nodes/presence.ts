@@ -108,7 +108,7 @@ export class Presence {
     clearTimeout(this.#timer);
     await this.#beating;
     // Nobody is there to hear it; the key expires, and somebody says that the node was lost.
-    if (!this.#bus.isConnected) return;
+    if (!this.#bus.server.isConnected) return;
     const key = this.#options.record().id;
     await this.#bucket()
       .delete(key, { revision: this.#revision })
@@ -124,7 +124,7 @@ export class Presence {
   }
 
   #bucket() {
-    return this.#bus.bucket(NODES);
+    return this.#bus.buckets.open(NODES);
   }
 
   // Returns the incarnation that had the id before, if it ended without a word.
@@ -143,7 +143,7 @@ export class Presence {
   async #isLive(found: BucketEntry, other: NodeRecord): Promise<boolean> {
     for (let tries = 0; tries < 2; tries++) {
       const subject = nodeRequestSubject(other.id, 'ping');
-      const { kind } = await this.#bus.ask(subject, undefined, HOLDER_ANSWER_MS);
+      const { kind } = await this.#bus.requests.ask(subject, undefined, HOLDER_ANSWER_MS);
       if (kind !== 'nobody') return true;
       if (tries === 0) await sleep(HOLDER_START_MS);
     }

@@ -2,12 +2,9 @@
 // A record says what was true at the last heartbeat; a node that was killed since is found out by asking it.
 import type { BucketEntry, Bus } from '../bus/index.ts';
 import {
-  AGENTS,
-  type AgentRecord,
   areCompatible,
   formatProtocol,
   NODES,
-  type NodeAgent,
   NodeRecord,
   type NodeReply,
   type NodeVerb,
@@ -18,7 +15,6 @@ import {
   pingAllSubject,
   tryDecode,
 } from '../protocol/index.ts';
-import { readAgentRecord } from './agents.ts';
 import { recentNodeEntries } from './journal.ts';
 import { readNodeReply } from './presence.ts';
 
@@ -52,7 +48,7 @@ export interface NodeView {
 
 /** The nodes whose keys are there, without asking them. */
 export async function readNodes(bus: Bus): Promise<NodeView[]> {
-  return (await bus.bucket(NODES).list()).map(viewOf).sort((a, b) => a.id.localeCompare(b.id));
+  return (await bus.buckets.open(NODES).list()).map(viewOf).sort((a, b) => a.id.localeCompare(b.id));
 }
 
 /** All nodes: those that are there, asked just now, and those that left or were lost within a day. */
@@ -94,7 +90,7 @@ export async function askNode(
   verb: NodeVerb,
   body: Record<string, unknown> = {},
 ): Promise<NodeReply> {
-  const asked = await bus.ask(nodeRequestSubject(id, verb), body, REQUEST_TIMEOUT_MS);
+  const asked = await bus.requests.ask(nodeRequestSubject(id, verb), body, REQUEST_TIMEOUT_MS);
   if (asked.kind === 'refused')
     throw new OrchError(
       asked.code,
@@ -112,40 +108,6 @@ export async function askNode(
   throw new OrchError('unavailable', `node ${id} does not answer`, {
     advice: `\`orch node ${id}\` shows more`,
   });
-}
-
-/** An agent, who owns it, and what it does. */
-export interface AgentView extends NodeAgent {
-  /** The node that owns it, or who keeps it alive. */
-  owner: string;
-  host: string;
-  /** False for an agent that was registered by hand. */
-  hasDaemon: boolean;
-  since: string;
-}
-
-/** All agents that are owned. What they do is what their nodes say. */
-export async function listAgents(bus: Bus, nodes?: readonly NodeView[]): Promise<AgentView[]> {
-  const [keys, views] = await Promise.all([bus.bucket(AGENTS).list(), nodes ?? readNodes(bus)]);
-  const agents = keys.flatMap(({ value }) => readAgentRecord(value) ?? []);
-  return agents.map(agent => viewAgent(agent, views)).sort((a, b) => a.id.localeCompare(b.id));
-}
-
-function viewAgent(agent: AgentRecord, nodes: readonly NodeView[]): AgentView {
-  const node = nodes.find(({ id }) => id === agent.node)?.record;
-  const said =
-    node?.incarnation === agent.incarnation ? node.agents.find(({ id }) => id === agent.id) : agent;
-  return {
-    id: agent.id,
-    visibility: agent.visibility,
-    ...(agent.group === undefined ? {} : { group: agent.group }),
-    status: said?.status ?? 'idle',
-    ...(said?.task === undefined ? {} : { task: said.task }),
-    owner: agent.node ?? agent.incarnation,
-    host: agent.host,
-    hasDaemon: agent.node !== undefined,
-    since: agent.since,
-  };
 }
 
 /** The error for a name that nobody has, with the nearest one that somebody has. */
@@ -184,7 +146,7 @@ async function askAll(bus: Bus, views: readonly NodeView[], deadlineMs: number):
   const left = new Map(views.flatMap(view => (view.presence === 'live' ? [[view.id, view]] : [])));
   const [sentAt, sent] = [Date.now(), performance.now()];
   if (left.size === 0) return;
-  await bus.gather(pingAllSubject, undefined, {
+  await bus.requests.gather(pingAllSubject, undefined, {
     deadlineMs,
     onReply: reply => {
       const answer = reply.kind === 'reply' ? readNodeReply(reply.value) : undefined;

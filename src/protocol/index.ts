@@ -2,6 +2,7 @@
 export * from './codec.ts';
 export * from './duration.ts';
 export * from './errors.ts';
+export * from './jetstream.ts';
 export * from './memory.ts';
 export * from './names.ts';
 export * from './node.ts';

@@ -1,7 +1,19 @@
 // The streams and buckets of orch as data, with the reason for each setting that is not a default. The bus turns
 // them into server configuration; `orch doctor` compares what it finds with them.
 import type { Priority } from './names.ts';
-import { boardSubject, bucketFilter, laneConsumer, laneFilter } from './subjects.ts';
+import {
+  anyTaskSubject,
+  boardSubject,
+  bucketFilter,
+  deadSubject,
+  decidedFilter,
+  eventsFilter,
+  journalFilter,
+  laneConsumer,
+  laneFilter,
+  outputFilter,
+  queuedSubject,
+} from './subjects.ts';
 import { formatProtocol, PROTOCOL, PROTOCOL_METADATA } from './version.ts';
 
 export const TASKS = 'ORCH_TASKS';
@@ -68,7 +80,7 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
     {
       name: TASKS,
       description: 'orch: the queue, one message a task that is not final',
-      subjects: ['tasks.*.*.*'],
+      subjects: [anyTaskSubject('*')],
       retention: 'workqueue',
       storage: 'file',
       // A second publish of a queued task is refused by the server itself, with no window in time.
@@ -84,7 +96,7 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
     {
       name: JOURNAL,
       description: 'orch: the append-only truth about tasks, nodes and agents',
-      subjects: ['journal.>'],
+      subjects: [journalFilter],
       retention: 'limits',
       storage: 'file',
       discard: 'old',
@@ -93,12 +105,12 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
       max_msg_size: 1024 * 1024,
       allow_direct: true,
       // What people tail is what the journal accepted, and nothing else.
-      republish: { src: 'journal.>', dest: 'events.>' },
+      republish: { src: journalFilter, dest: eventsFilter },
     },
     {
       name: DEAD,
       description: 'orch: the queue messages of tasks that failed for good, kept for an operator’s retry',
-      subjects: ['dead.*'],
+      subjects: [deadSubject('*')],
       retention: 'limits',
       storage: 'file',
       discard: 'old',
@@ -110,7 +122,7 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
     {
       name: OUTPUT,
       description: 'orch: what tasks print',
-      subjects: ['output.*.*.*'],
+      subjects: [outputFilter('*')],
       retention: 'limits',
       storage: 'file',
       discard: 'old',
@@ -134,8 +146,8 @@ export function streamSettings(leaseMs = LEASE_MS_DEFAULT): StreamSettings[] {
         {
           name: JOURNAL,
           subject_transforms: [
-            { src: 'journal.task.*.*.*', dest: boardSubject('{{wildcard(1)}}') },
-            { src: 'journal.task.*.queued.*.*', dest: boardSubject('{{wildcard(1)}}') },
+            { src: decidedFilter('*'), dest: boardSubject('{{wildcard(1)}}') },
+            { src: queuedSubject('*', '*', '*'), dest: boardSubject('{{wildcard(1)}}') },
           ],
         },
       ],

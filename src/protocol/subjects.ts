@@ -10,6 +10,9 @@ export const taskSubject = (priority: Priority, lane: string, taskId: string): s
 /** `tasks.*.*.t-1`: the one message of a task, whatever its lane */
 export const anyTaskSubject = (taskId: string): string => `tasks.*.*.${taskId}`;
 
+/** `tasks.>`: all messages of the queue */
+export const queueFilter = 'tasks.>';
+
 /** `tasks.medium.freebsd+rust.*`: what one lane's consumer delivers */
 export const laneFilter = (priority: Priority, lane: string): string => `tasks.${priority}.${lane}.*`;
 
@@ -33,6 +36,18 @@ export const historyFilter = (taskId: string): string => `journal.task.${taskId}
  */
 export const decidedFilter = (taskId: string): string => `journal.task.${taskId}.*.*`;
 
+/** `journal.task.>`: all entries of all tasks */
+export const taskEntries = 'journal.task.>';
+
+/** `journal.*.t-1.>`: all entries of a task, a node or an agent */
+export const anyHistoryFilter = (id: string): string => `journal.*.${id}.>`;
+
+/** `journal.>`: all entries */
+export const journalFilter = 'journal.>';
+
+/** `events.>`: what the journal accepted, as it is republished */
+export const eventsFilter = 'events.>';
+
 /** `events.task.*.cancelled.*` */
 export const cancelledEvents = 'events.task.*.cancelled.*';
 
@@ -48,6 +63,12 @@ export const nodeEntrySubject = (node: string, type: NodeEventType, actor: strin
 
 /** `journal.node.node-a.*.*`: all that happened to a node, and the one filter of its compare-and-sets */
 export const nodeHistoryFilter = (node: string): string => `journal.node.${node}.*.*`;
+
+/** `journal.node.>`: all entries of all nodes */
+export const nodeEntries = 'journal.node.>';
+
+/** `journal.node.*.lost.*` */
+export const lostNodeEntries = 'journal.node.*.lost.*';
 
 /** `journal.agent.alice.owned.node-a` */
 export const agentEntrySubject = (agent: string, type: AgentEventType, actor: string): string =>
@@ -104,12 +125,37 @@ export interface TaskAddress {
   taskId: string;
 }
 
+/** An address as it stands in a subject, unchecked. */
+export interface TaskTokens {
+  priority: string;
+  lane: string;
+  taskId: string;
+}
+
 /** Reads `tasks.<priority>.<lane>.<taskId>`; undefined when a token is not allowed. The lane is not checked here. */
 export function parseTaskSubject(subject: string): TaskAddress | undefined {
   const [root, priority, lane, taskId, ...rest] = subject.split('.');
   if (root !== 'tasks' || rest.length > 0 || !priority || !lane || !taskId) return undefined;
   return isPriority(priority) && isId(taskId) ? { priority, lane, taskId } : undefined;
 }
+
+/** The task id in `tasks.<priority>.<lane>.<taskId>`, `dead.<taskId>` or `$KV.orch-board.<taskId>`: the last token. */
+export const parseLastToken = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);
+
+/** The three tokens after `tasks`, whatever they are; `parseTaskSubject` checks them. */
+export function parseTaskTokens(subject: string): TaskTokens {
+  const [, priority = '', lane = '', taskId = ''] = subject.split('.');
+  return { priority, lane, taskId };
+}
+
+/** The attempt and the actor in `output.<taskId>.<attempt>.<actor>`. */
+export function parseOutputSubject(subject: string): { attempt: number; actor: string } {
+  const [, , attempt = '', actor = ''] = subject.split('.');
+  return { attempt: Number(attempt), actor };
+}
+
+/** The key in `$KV.<bucket>.<key>`; a key may have dots. */
+export const parseBucketKey = (subject: string): string => subject.split('.').slice(2).join('.');
 
 /** Reads `medium_freebsd+rust`; undefined for a consumer that is not a lane's. */
 export function parseLaneConsumer(name: string): { priority: Priority; lane: string } | undefined {

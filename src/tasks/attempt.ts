@@ -85,7 +85,7 @@ export class Attempt {
       change = {
         type: 'done',
         ...code,
-        resultRef: await this.#bus.putObject(`${this.id}.${this.record.attempt}`, bytes),
+        resultRef: await this.#bus.objects.put(`${this.id}.${this.record.attempt}`, bytes),
       };
     } else {
       return this.#dieOf({

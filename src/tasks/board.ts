@@ -10,15 +10,18 @@ import {
   JOURNAL,
   OrchError,
   type Priority,
+  parseEntrySubject,
+  parseLastToken,
   parseTaskSubject,
+  queueFilter,
   TASK_STATES,
   TASKS,
   type TaskRecord,
   type TaskState,
+  taskEntries,
 } from '../protocol/index.ts';
 import { tryReadEntry } from './journal.ts';
 
-const TASK_ENTRIES = 'journal.task.>';
 /** How long a leisurely reading goes on at a time. */
 const LEISURE_MS = 5;
 
@@ -52,7 +55,7 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
     if (task) tasks.set(id, task);
   };
   for await (const { id, stored } of entries(bus)) take(id, stored);
-  for (const subject of await bus.subjects(TASKS, 'tasks.>')) {
+  for (const subject of await bus.streams.subjects(TASKS, queueFilter)) {
     const address = parseTaskSubject(subject);
     if (address && !tasks.has(address.taskId) && !over.has(address.taskId)) {
       tasks.set(address.taskId, {
@@ -102,7 +105,7 @@ async function readOpen<T>(
     if (picked === undefined) open.delete(id);
     else open.set(id, picked);
   };
-  const end = (await bus.last(JOURNAL, TASK_ENTRIES))?.seq ?? 0;
+  const end = (await bus.streams.last(JOURNAL, taskEntries))?.seq ?? 0;
   // Beyond it entries may come faster than they are read.
   for await (const { id, stored } of atLeisure(entries(bus, end), signal)) take(id, stored);
   return open;
@@ -146,7 +149,7 @@ export async function trimBoard(
   const over = old.filter(({ source }) => source !== newest).map(({ id }) => id);
   for (const id of over.slice(0, max)) {
     check();
-    await bus.purge(BOARD, boardSubject(id));
+    await bus.streams.purge(BOARD, boardSubject(id));
   }
   return Math.min(over.length, max);
 }
@@ -162,17 +165,17 @@ async function* entries(
     yield { id, stored };
   }
   if (boardEnd >= end) return;
-  for await (const stored of bus.range(JOURNAL, { filter: TASK_ENTRIES, from: boardEnd + 1 })) {
+  for await (const stored of bus.streams.range(JOURNAL, { filter: taskEntries, from: boardEnd + 1 })) {
     if (stored.seq > end) return;
-    yield { id: stored.subject.split('.')[2] ?? '', stored };
+    yield { id: parseEntrySubject(stored.subject)?.id ?? '', stored };
   }
 }
 
 // The board's entries, each with the journal sequence that it comes from; none without a board.
 async function* boardLines(bus: Bus): AsyncGenerator<{ id: string; source: number; stored: Stored }> {
   try {
-    for await (const stored of bus.range(BOARD, { filter: boardSubject('*') }))
-      yield { id: stored.subject.split('.').at(-1) ?? '', source: journalSequence(stored), stored };
+    for await (const stored of bus.streams.range(BOARD, { filter: boardSubject('*') }))
+      yield { id: parseLastToken(stored.subject), source: journalSequence(stored), stored };
   } catch (error) {
     if (!(error instanceof OrchError && error.code === 'not_found')) throw error;
   }

@@ -27,7 +27,7 @@ export async function cancelTask(
       reason === undefined ? ({ type: 'cancelled' } as const) : ({ type: 'cancelled', reason } as const);
     const appended = await append(bus, record, change, actor, { fence: fenceOf(last) });
     if (appended.kind === 'written') {
-      await bus.purge(TASKS, anyTaskSubject(taskId));
+      await bus.streams.purge(TASKS, anyTaskSubject(taskId));
       return { kind: 'cancelled', record: appended.record };
     }
     last = appended.last;
@@ -37,7 +37,7 @@ export async function cancelTask(
 
 /** The record of a task that only the queue knows: a foreign client published it and nobody has claimed it yet. */
 export async function unclaimedRecord(bus: Bus, taskId: string): Promise<TaskRecord | undefined> {
-  const stored = await bus.last(TASKS, anyTaskSubject(taskId), 'leader');
+  const stored = await bus.streams.last(TASKS, anyTaskSubject(taskId), 'leader');
   if (!stored) return undefined;
   const read = readMessage({ subject: stored.subject, headers: stored.headers, bytes: stored.bytes });
   return read.kind === 'valid'

@@ -19,10 +19,10 @@ const ENQUEUE_PAUSE_MS = 100;
 
 /** Copies the queue message with this sequence, if it is still there. */
 export async function keepDeadLetter(bus: Bus, taskId: string, queueSeq: number): Promise<void> {
-  const message = await bus.bySequence(TASKS, queueSeq, 'leader');
+  const message = await bus.streams.bySequence(TASKS, queueSeq, 'leader');
   if (!message) return;
   // A dead letter that is there already is the first message of the task, and a later one is not its better.
-  await bus.write(deadSubject(taskId), message.bytes, {
+  await bus.streams.write(deadSubject(taskId), message.bytes, {
     expect: { lastSequence: 0, filter: deadSubject(taskId) },
     ...contentType(message.headers?.get(CONTENT_TYPE)),
   });
@@ -35,11 +35,12 @@ export async function keepDeadLetter(bus: Bus, taskId: string, queueSeq: number)
 export async function retryTask(bus: Bus, taskId: string, actor: string): Promise<TaskRecord> {
   const last = await lastEntry(bus, taskId, 'leader');
   if (!last) throw new OrchError('not_found', `no task ${taskId}`);
-  const isHalfway = last.type === 'requeued' && !(await bus.last(TASKS, anyTaskSubject(taskId), 'leader'));
+  const isHalfway =
+    last.type === 'requeued' && !(await bus.streams.last(TASKS, anyTaskSubject(taskId), 'leader'));
   if (last.task.state !== 'failed' && !isHalfway) {
     throw new OrchError('conflict', `task ${taskId} is ${last.task.state}, only a failed one can be retried`);
   }
-  const dead = await bus.last(DEAD, deadSubject(taskId), 'leader');
+  const dead = await bus.streams.last(DEAD, deadSubject(taskId), 'leader');
   if (!dead)
     throw new OrchError('not_found', `the input of task ${taskId} is no longer kept`, {
       advice: 'publish it again',
@@ -51,16 +52,16 @@ export async function retryTask(bus: Bus, taskId: string, actor: string): Promis
       throw new OrchError('conflict', `task ${taskId} was changed by ${appended.last?.actor} just now`);
     record = appended.record;
   }
-  await bus.ensureLane(record.priority, record.lane);
+  await bus.lanes.ensure(record.priority, record.lane);
   await enqueueAgain(bus, record, dead);
-  await bus.deleteMessage(DEAD, dead.seq);
+  await bus.streams.deleteMessage(DEAD, dead.seq);
   return record;
 }
 
 // The acknowledgement of the old message may still be on its way; until it is there, the queue refuses a new one.
 async function enqueueAgain(bus: Bus, record: TaskRecord, dead: Stored): Promise<void> {
   for (let tries = 0; tries < ENQUEUE_TRIES_MAX; tries++) {
-    const queued = await bus.write(taskSubject(record.priority, record.lane, record.id), dead.bytes, {
+    const queued = await bus.streams.write(taskSubject(record.priority, record.lane, record.id), dead.bytes, {
       expect: { lastSequence: 0, filter: anyTaskSubject(record.id) },
       ...contentType(dead.headers?.get(CONTENT_TYPE)),
     });

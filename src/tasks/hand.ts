@@ -43,13 +43,13 @@ export interface Ticket {
 
 /** Claims the next task that these capabilities serve, high before medium before low; undefined when none waits. */
 export async function claimNext(bus: Bus, options: HandClaim): Promise<Attempt | undefined> {
-  const lanes = (await bus.lanes())
+  const lanes = (await bus.lanes.list())
     .map(lane => ({ ...lane, rank: rankFor(lane.lane, options.capabilities) }))
     .filter(lane => lane.rank !== undefined)
     .sort((a, b) => PRIORITIES.indexOf(a.priority) - PRIORITIES.indexOf(b.priority));
   for (const { consumer, rank = 0 } of lanes) {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const [delivery] = await bus.fetch(consumer, 1, rank);
+      const [delivery] = await bus.lanes.fetch(consumer, 1, rank);
       if (!delivery) break;
       const outcome = await claim(bus, delivery, options);
       if (outcome.kind === 'claimed') return held(outcome.attempt, options.leaseMs);
@@ -72,9 +72,9 @@ export async function claimNamed(bus: Bus, taskId: string, options: HandClaim): 
   }
   if (isActive(record.state)) throw takenBy(taskId, record);
   if (isFinal(record.state)) throw new OrchError('conflict', `task ${taskId} is ${record.state}`);
-  await bus.ensureLane(record.priority, record.lane);
+  await bus.lanes.ensure(record.priority, record.lane);
   const consumer = laneConsumer(record.priority, record.lane);
-  const deliveries = await bus.fetch(
+  const deliveries = await bus.lanes.fetch(
     consumer,
     NAMED_SCAN_MAX,
     rankFor(record.lane, options.capabilities) ?? 0,
@@ -142,6 +142,6 @@ export async function resumeAttempt(bus: Bus, ticket: Ticket): Promise<Attempt> 
       },
     );
   }
-  const delivery = bus.resumeDelivery(ticket.subject, ticket.ackSubject);
+  const delivery = bus.lanes.resume(ticket.subject, ticket.ackSubject);
   return new Attempt(bus, delivery, { actor: ticket.actor, record: last.task, fence: ticket.fence });
 }

@@ -10,7 +10,7 @@ export const HOLDER_ANSWER_MS = 1_000;
 /** Whether the node of a record's attempt says that it is at work on it. */
 export async function isHeld(bus: Bus, record: TaskRecord): Promise<boolean> {
   if (record.node === undefined || !isId(record.node)) return false;
-  const asked = await bus.ask(holdsSubject(record.node, record.id), undefined, HOLDER_ANSWER_MS);
+  const asked = await bus.requests.ask(holdsSubject(record.node, record.id), undefined, HOLDER_ANSWER_MS);
   const reply = asked.kind === 'reply' ? HoldsReply.safeParse(asked.value) : undefined;
   return reply?.success === true && reply.data.holds;
 }

@@ -12,12 +12,12 @@ export async function refuseMessage(
   subject: string,
   actor: string,
 ): Promise<TaskRecord | undefined> {
-  const stored = await bus.last(TASKS, subject, 'leader');
+  const stored = await bus.streams.last(TASKS, subject, 'leader');
   if (!stored) return undefined;
   const read = readMessage(stored);
   if (read.kind === 'valid') return undefined;
   const record = await failInvalid(bus, stored, read.address, read.error, actor);
-  await bus.deleteMessage(TASKS, stored.seq);
+  await bus.streams.deleteMessage(TASKS, stored.seq);
   return record;
 }
 

@@ -40,8 +40,8 @@ export async function lastEntry(
   from?: 'replica' | 'leader',
 ): Promise<JournalLine | undefined> {
   const stored =
-    (await bus.last(JOURNAL, decidedFilter(taskId), from)) ??
-    (await bus.last(JOURNAL, historyFilter(taskId), from));
+    (await bus.streams.last(JOURNAL, decidedFilter(taskId), from)) ??
+    (await bus.streams.last(JOURNAL, historyFilter(taskId), from));
   return stored && readEntry(stored);
 }
 
@@ -52,7 +52,7 @@ export const fenceOf = (line: JournalLine | undefined): number =>
 /** Writes the `queued` entry of a new task, if the journal knows nothing of it yet. */
 export function appendQueued(bus: Bus, record: TaskRecord, actor: string, nonce: string) {
   const entry: JournalEntry = { type: 'queued', at: record.updatedAt, actor, nonce, task: record };
-  return bus.write(
+  return bus.streams.write(
     queuedSubject(record.id, actor, laneConsumer(record.priority, record.lane)),
     encode(entry),
     {
@@ -87,7 +87,7 @@ export async function append(
     throw new OrchError('conflict', `task ${record.id} is ${record.state} and cannot become ${change.type}`);
   const { fence, nonce = newNonce(), timeoutMs } = options;
   const entry: JournalEntry = { type: change.type, at, actor, nonce, task: next };
-  const written = await bus.write(entrySubject(record.id, change.type, actor), encode(entry), {
+  const written = await bus.streams.write(entrySubject(record.id, change.type, actor), encode(entry), {
     expect: { lastSequence: fence, filter: decidedFilter(record.id) },
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });

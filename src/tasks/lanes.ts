@@ -21,5 +21,5 @@ export function rankFor(lane: string, offered: readonly string[]): number | unde
 /** How many messages of the queue are in none of these lanes. They come and go while they are counted. */
 export async function countOutsideLanes(bus: Bus, lanes: readonly LaneInfo[]): Promise<number> {
   const inside = lanes.reduce((sum, { waiting, inFlight }) => sum + waiting + inFlight, 0);
-  return Math.max(0, (await bus.messageCount(TASKS)) - inside);
+  return Math.max(0, (await bus.streams.messageCount(TASKS)) - inside);
 }

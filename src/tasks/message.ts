@@ -12,6 +12,7 @@ import {
   parseId,
   parseLane,
   parsePriority,
+  parseTaskTokens,
   TASK_BYTES_MAX,
   type TaskAddress,
   TaskMessage,
@@ -28,7 +29,7 @@ const OPENING_BRACE = 0x7b;
 
 /** Reads a queue message as a task; what is wrong with it is a value. */
 export function readMessage(delivery: Pick<Delivery, 'subject' | 'headers' | 'bytes'>): ReadMessage {
-  const [, priority = '', lane = '', taskId = ''] = delivery.subject.split('.');
+  const { priority, lane, taskId } = parseTaskTokens(delivery.subject);
   const address: TaskAddress = { priority: isPriority(priority) ? priority : 'medium', lane, taskId };
   try {
     parsePriority(priority);

@@ -92,21 +92,21 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
   const nonce = newNonce();
   const [entry, queued, ready] = await Promise.allSettled([
     appendQueued(bus, record, actor, nonce),
-    bus.write(taskSubject(priority, lane, id), bytes, {
+    bus.streams.write(taskSubject(priority, lane, id), bytes, {
       expect: { lastSequence: 0, filter: anyTaskSubject(id) },
       headers: { [NONCE_HEADER]: nonce },
     }),
-    bus.ensureLane(priority, lane),
+    bus.lanes.ensure(priority, lane),
   ]);
   if (ready.status === 'rejected') {
     // Nobody would ever be asked to run it.
     if (queued.status === 'fulfilled' && queued.value.kind === 'stored')
-      await bus.deleteMessage(TASKS, queued.value.seq);
+      await bus.streams.deleteMessage(TASKS, queued.value.seq);
     throw ready.reason;
   }
   if (queued.status === 'rejected') throw queued.reason;
   if (queued.value.kind !== 'stored') {
-    const inQueue = await bus.last(TASKS, anyTaskSubject(id), 'leader');
+    const inQueue = await bus.streams.last(TASKS, anyTaskSubject(id), 'leader');
     if (inQueue?.headers?.get(NONCE_HEADER) === nonce) return { id, created: true, state: 'queued', record };
     return existing(bus, record);
   }
@@ -195,7 +195,7 @@ async function explainConflict(
     const now = again.kind === 'written' ? again.record : (again.last?.task ?? record);
     return { id: record.id, created: true, state: now.state, record: now };
   }
-  await bus.deleteMessage(TASKS, queueSeq);
+  await bus.streams.deleteMessage(TASKS, queueSeq);
   return { id: record.id, created: false, state: last.task.state, record: last.task };
 }
 

@@ -28,7 +28,7 @@ export async function repairTask(bus: Bus, taskId: string, actor: string): Promi
   const last = await lastEntry(bus, taskId, 'leader');
   if (!last || isFinal(last.task.state) || !(await hasNoMessage(bus, taskId))) return 'fine';
   if (isActive(last.task.state) && (await isHeld(bus, last.task))) return 'fine';
-  if (last.type === 'requeued' && (await bus.last(DEAD, deadSubject(taskId), 'leader'))) {
+  if (last.type === 'requeued' && (await bus.streams.last(DEAD, deadSubject(taskId), 'leader'))) {
     await retryTask(bus, taskId, actor);
     return 'requeued';
   }
@@ -47,7 +47,7 @@ async function giveUp(bus: Bus, last: JournalLine, actor: string): Promise<Repai
 }
 
 const hasNoMessage = async (bus: Bus, taskId: string): Promise<boolean> =>
-  (await bus.last(TASKS, anyTaskSubject(taskId), 'leader')) === undefined;
+  (await bus.streams.last(TASKS, anyTaskSubject(taskId), 'leader')) === undefined;
 
 /** Says of a waiting task that no live node can serve its lane, or that this is over. False when it waits no more. */
 export async function flagService(

@@ -11,6 +11,7 @@ import {
   OutputChunk,
   outputFilter,
   parseEntrySubject,
+  parseOutputSubject,
   TASK_STATES,
   type TaskRecord,
   taskEvents,
@@ -41,7 +42,7 @@ export async function getTask(bus: Bus, taskId: string): Promise<TaskRecord> {
 
 /** All entries about a task, oldest first, up to the last one at the time of the call. */
 export async function taskHistory(bus: Bus, taskId: string): Promise<JournalLine[]> {
-  const last = await bus.last(JOURNAL, historyFilter(taskId), 'leader');
+  const last = await bus.streams.last(JOURNAL, historyFilter(taskId), 'leader');
   for (let tries = 0; ; tries++) {
     const lines = await storedHistory(bus, taskId);
     // A replica that lags shows the beginning only.
@@ -52,7 +53,7 @@ export async function taskHistory(bus: Bus, taskId: string): Promise<JournalLine
 
 async function storedHistory(bus: Bus, taskId: string): Promise<JournalLine[]> {
   const lines: JournalLine[] = [];
-  for await (const stored of bus.range(JOURNAL, { filter: historyFilter(taskId) })) {
+  for await (const stored of bus.streams.range(JOURNAL, { filter: historyFilter(taskId) })) {
     const line = tryReadEntry(stored);
     if (line) lines.push(line);
   }
@@ -65,7 +66,11 @@ export async function* followTask(
   taskId: string,
   signal: AbortSignal,
 ): AsyncGenerator<JournalLine> {
-  for await (const stored of bus.tail(JOURNAL, { filter: historyFilter(taskId), start: 'all', signal })) {
+  for await (const stored of bus.streams.tail(JOURNAL, {
+    filter: historyFilter(taskId),
+    start: 'all',
+    signal,
+  })) {
     const line = tryReadEntry(stored);
     if (!line) continue;
     yield line;
@@ -118,7 +123,7 @@ class Ear {
 
   constructor(bus: Bus, taskId: string) {
     this.taskId = taskId;
-    this.close = bus.subscribe(taskEvents(taskId), (subject, _bytes, { headers }) => {
+    this.close = bus.requests.subscribe(taskEvents(taskId), (subject, _bytes, { headers }) => {
       if (!FINAL_TYPES.has(parseEntrySubject(subject)?.type ?? '')) return;
       this.#heard = Number(headers?.get('Nats-Sequence') ?? 0);
       this.#wake();
@@ -162,7 +167,7 @@ async function untilEnd(
 
 // One hop to a replica tells that a task goes on; that it is over, and that there is none, is the leader's to say.
 async function glance(bus: Bus, taskId: string): Promise<TaskRecord | undefined> {
-  const stored = await bus.last(JOURNAL, historyFilter(taskId));
+  const stored = await bus.streams.last(JOURNAL, historyFilter(taskId));
   const line = stored && tryReadEntry(stored);
   return line && !isFinal(line.task.state) ? undefined : getTask(bus, taskId);
 }
@@ -170,7 +175,7 @@ async function glance(bus: Bus, taskId: string): Promise<TaskRecord | undefined>
 // What any replica holds at a sequence was accepted, so that an end that stands there is one. That there is none yet, or
 // something else, may mean that the replica lags or that the event was somebody's own.
 async function endAt(bus: Bus, taskId: string, seq: number): Promise<TaskRecord> {
-  const stored = await bus.bySequence(JOURNAL, seq);
+  const stored = await bus.streams.bySequence(JOURNAL, seq);
   const isOfTask = stored !== undefined && parseEntrySubject(stored.subject)?.id === taskId;
   const task = isOfTask ? tryReadEntry(stored)?.task : undefined;
   return task && isFinal(task.state) ? task : getTask(bus, taskId);
@@ -189,7 +194,7 @@ const endOfWait = (taskId: string, signal: AbortSignal): OrchError =>
 
 /** What a task has printed so far, from a stream sequence on. */
 export async function* taskOutput(bus: Bus, taskId: string, from = 1): AsyncGenerator<OutputLine> {
-  for await (const stored of bus.range(OUTPUT, { filter: outputFilter(taskId), from })) {
+  for await (const stored of bus.streams.range(OUTPUT, { filter: outputFilter(taskId), from })) {
     const line = readOutput(stored);
     if (line) yield line;
   }
@@ -201,7 +206,11 @@ export async function* followOutput(
   taskId: string,
   signal: AbortSignal,
 ): AsyncGenerator<OutputLine> {
-  for await (const stored of bus.tail(OUTPUT, { filter: outputFilter(taskId), start: 'all', signal })) {
+  for await (const stored of bus.streams.tail(OUTPUT, {
+    filter: outputFilter(taskId),
+    start: 'all',
+    signal,
+  })) {
     const line = readOutput(stored);
     if (line) yield line;
   }
@@ -229,9 +238,9 @@ export async function* outputToEnd(
 }
 
 function readOutput(stored: { subject: string; seq: number; bytes: Uint8Array }): OutputLine | undefined {
-  const [, , attempt = '', node = ''] = stored.subject.split('.');
+  const { attempt, actor } = parseOutputSubject(stored.subject);
   try {
-    return { ...OutputChunk.parse(decode(stored.bytes)), seq: stored.seq, attempt: Number(attempt), node };
+    return { ...OutputChunk.parse(decode(stored.bytes)), seq: stored.seq, attempt, node: actor };
   } catch {
     return undefined;
   }

@@ -24,10 +24,10 @@ async function server(): Promise<{ nats: TestNats; bus: Bus }> {
 }
 
 /** Counts the calls of one method of a bus, and how many of them were under way at once. */
-function count(bus: Bus, method: 'streams' | 'subjects') {
+function count(bus: Bus, method: 'inspect' | 'subjects') {
   const calls = { made: 0, now: 0, most: 0 };
-  const original = bus[method].bind(bus) as (...args: unknown[]) => Promise<unknown>;
-  Object.assign(bus, {
+  const original = bus.streams[method].bind(bus.streams) as (...args: unknown[]) => Promise<unknown>;
+  Object.assign(bus.streams, {
     async [method](...args: unknown[]) {
       calls.made++;
       calls.most = Math.max(calls.most, ++calls.now);
@@ -52,7 +52,7 @@ function follow(bus: Bus): { store: Store; feed: Feed } {
 describe('the rounds', () => {
   test('never meet, however much there is to hurry for', async () => {
     const { bus } = await server();
-    const rounds = count(bus, 'streams');
+    const rounds = count(bus, 'inspect');
     const { feed } = follow(bus);
     await until('twenty rounds', () => {
       feed.hurry();
@@ -97,14 +97,14 @@ describe('the rounds', () => {
     await until('a word of it', () => store.get().trouble);
     expect(store.get().status).toBeDefined();
     await nats.restart();
-    await (await nats.bus()).provision();
+    await (await nats.bus()).streams.provision();
     await until('no trouble', () => store.get().trouble === undefined);
   });
 });
 
 describe('output', () => {
   const print = (bus: Bus, task: string, attempt: number, ...lines: string[]) =>
-    bus.write(
+    bus.streams.write(
       outputSubject(task, attempt, 'n1'),
       encode({ at: new Date().toISOString(), stream: 'stdout', lines, dropped: 0 }),
     );
@@ -156,8 +156,8 @@ describe('output', () => {
 
   function countRead(bus: Bus) {
     const reads = { messages: 0 };
-    const original = bus.range.bind(bus);
-    bus.range = async function* (...args) {
+    const original = bus.streams.range.bind(bus.streams);
+    bus.streams.range = async function* (...args) {
       for await (const stored of original(...args)) {
         reads.messages++;
         yield stored;

@@ -304,7 +304,7 @@ describe('a server that goes away', () => {
     await top.shows(/reconnected/);
     // What a single server keeps in memory is made again by whoever provisions next.
     const again = await own.bus();
-    await again.provision();
+    await again.streams.provision();
     await top.shows(/all well/);
     await publishTask(again, { id: 'after-all', input: 'true' }, 'tester');
     await top.shows(/after-all +queued/);

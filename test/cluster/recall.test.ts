@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAgents } from '../../src/agents/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
 import { recallFromAll } from '../../src/cluster/index.ts';
+import type { Daemon, DaemonOptions } from '../../src/daemon/index.ts';
 import { createMemory, runWorker } from '../../src/index.ts';
 import { askMemory, fileOf, openMemory } from '../../src/memory/index.ts';
-import { lookAtNode, parseAgents } from '../../src/nodes/index.ts';
+import { lookAtNode } from '../../src/nodes/index.ts';
 import {
   bucketSubject,
   encode,
@@ -17,7 +19,6 @@ import {
   type OrchError,
   type RecallReply,
 } from '../../src/protocol/index.ts';
-import type { Daemon, DaemonOptions } from '../../src/worker/index.ts';
 import { Link } from '../support/link.ts';
 import { TestNats } from '../support/nats.ts';
 import { until } from '../support/wait.ts';
@@ -380,12 +381,15 @@ describe('a question to all', () => {
       ['gone-1', record?.agents],
       ['gone-2', [{ id: 'only-there', visibility: 'shared', status: 'idle' }]],
     ] as const)
-      await bus.write(`journal.node.${id}.lost.j`, encode({ ...lost, node: { ...record, id, agents } }));
+      await bus.streams.write(
+        `journal.node.${id}.lost.j`,
+        encode({ ...lost, node: { ...record, id, agents } }),
+      );
     const reply = await recallFromAll(bus, 'recall', { as: 'x', query: 'anything' }, { deadlineMs: 5_000 });
     expect(reply.missing).toEqual([{ node: 'gone-2', why: 'lost' }]);
     expect(reply.nodes).toBe(1);
     // Heard of again, it is not missing; nor is one that left.
-    await bus.write(
+    await bus.streams.write(
       `journal.node.gone-2.offline.gone-2`,
       encode({ ...lost, type: 'offline', node: { ...record, id: 'gone-2' } }),
     );
@@ -411,7 +415,7 @@ describe('a question to all', () => {
 
   test('names nodes that speak another protocol', async () => {
     const id = unique('stranger');
-    await bus.write(
+    await bus.streams.write(
       bucketSubject(NODES, id),
       encode({ id, incarnation: 'i', startedAt: new Date().toISOString(), protocol: { min: 7, max: 9 } }),
       {
@@ -421,7 +425,7 @@ describe('a question to all', () => {
     const reply = await recallFromAll(bus, 'search', { as: 'x', query: 'anything' });
     expect(reply.missing).toContainEqual(expect.objectContaining({ node: id, why: 'incompatible' }));
     expect(reply.partial).toBe(true);
-    await bus.purge(NODES, bucketSubject(NODES, id));
+    await bus.streams.purge(NODES, bucketSubject(NODES, id));
   });
 
   test('where nobody owns an agent is empty, and complete', async () => {

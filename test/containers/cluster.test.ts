@@ -133,7 +133,7 @@ async function publishSteadily(
 /** The final entries of each task of a lane. */
 async function finalEntries(bus: Bus, lane: string): Promise<Map<string, string[]>> {
   const ends = new Map<string, string[]>();
-  for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>' })) {
+  for await (const stored of bus.streams.range(JOURNAL, { filter: 'journal.task.>' })) {
     const { task, type } = readEntry(stored);
     if (task.lane !== lane) continue;
     const types = ends.get(task.id) ?? [];

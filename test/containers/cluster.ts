@@ -48,7 +48,7 @@ export class TestCluster implements AsyncDisposable {
       await Promise.all(NODES.map(name => cluster.#startNode(name)));
       const bus = await cluster.bus();
       const provisioned = () =>
-        bus.provision().then(
+        bus.streams.provision().then(
           () => true,
           () => false,
         );

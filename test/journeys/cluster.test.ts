@@ -26,7 +26,7 @@ describe('a cluster with three copies', () => {
     const handler = join(orch.home, 'handler.mjs');
     writeFileSync(handler, 'export const handler = () => new Promise(resolve => setTimeout(resolve, 20));\n');
     await until('the cluster to be one', () =>
-      bus.provision().then(
+      bus.streams.provision().then(
         () => true,
         () => false,
       ),
@@ -45,7 +45,9 @@ describe('a cluster with three copies', () => {
       ];
       await orch.start(words).ready();
     }
-    expect((await bus.streams()).map(({ replicas }) => replicas)).toEqual((await bus.streams()).map(() => 3));
+    expect((await bus.streams.inspect()).map(({ replicas }) => replicas)).toEqual(
+      (await bus.streams.inspect()).map(() => 3),
+    );
 
     const acknowledged: string[] = [];
     let longestGapMs = 0;
@@ -81,7 +83,7 @@ describe('a cluster with three copies', () => {
       90_000,
     );
     const finals = new Map<string, number>();
-    for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>' })) {
+    for await (const stored of bus.streams.range(JOURNAL, { filter: 'journal.task.>' })) {
       const line = tryReadEntry(stored);
       if (line && isFinal(line.task.state)) finals.set(line.task.id, (finals.get(line.task.id) ?? 0) + 1);
     }
@@ -89,7 +91,7 @@ describe('a cluster with three copies', () => {
     console.log(`longest publish while the leader was lost: ${Math.round(longestGapMs)} ms`);
 
     const said: string[] = [];
-    for await (const stored of bus.range(JOURNAL, { filter: 'journal.node.>' }))
+    for await (const stored of bus.streams.range(JOURNAL, { filter: 'journal.node.>' }))
       said.push(readNodeEntry(stored)?.type ?? '');
     expect(said).toEqual(['online', 'online']);
     expect((await lookAtNodes(bus)).map(({ presence }) => presence)).toEqual(['live', 'live']);

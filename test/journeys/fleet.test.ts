@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
-import { type ClusterStatus, readStatus } from '../../src/cluster/index.ts';
+import { type ClusterStatus, listAgents, readStatus } from '../../src/cluster/index.ts';
 import { publishTask } from '../../src/index.ts';
-import { listAgents, lookAtNodes, readLease, readNodeEntry } from '../../src/nodes/index.ts';
+import { readLease } from '../../src/leases/index.ts';
+import { lookAtNodes, readNodeEntry } from '../../src/nodes/index.ts';
 import { CHORES_LEASE, isFinal, JOURNAL } from '../../src/protocol/index.ts';
 import { getTask, listTasks, newTaskId, taskHistory, waitForTask } from '../../src/tasks/index.ts';
 import { TestNats } from '../support/nats.ts';
@@ -39,7 +40,7 @@ async function startWorker(orch: Orch, node: string, ...words: string[]): Promis
 
 async function nodeEvents(bus: Bus, node: string): Promise<string[]> {
   const types: string[] = [];
-  for await (const stored of bus.range(JOURNAL, { filter: `journal.node.${node}.>` })) {
+  for await (const stored of bus.streams.range(JOURNAL, { filter: `journal.node.${node}.>` })) {
     const line = readNodeEntry(stored);
     types.push(line?.returned ? `${line.type} again` : (line?.type ?? 'unreadable'));
   }

@@ -37,7 +37,7 @@ async function setting(): Promise<{ nats: TestNats; bus: Bus; orch: Orch }> {
 /** How often each task reached a final entry, from the whole journal. */
 async function finalEntries(bus: Bus): Promise<Map<string, TaskState[]>> {
   const finals = new Map<string, TaskState[]>();
-  for await (const stored of bus.range(JOURNAL, { filter: 'journal.task.>' })) {
+  for await (const stored of bus.streams.range(JOURNAL, { filter: 'journal.task.>' })) {
     const line = tryReadEntry(stored);
     if (!line) throw new Error(`an unreadable entry on ${stored.subject}`);
     const list = finals.get(line.task.id) ?? [];
@@ -63,7 +63,7 @@ async function allEnded(bus: Bus, ids: readonly string[], timeoutMs: number): Pr
       return false;
     });
   await until('all tasks to end', tried, timeoutMs).catch(async (error: Error) => {
-    const lanes = await bus.lanes().catch(() => 'unknown');
+    const lanes = await bus.lanes.list().catch(() => 'unknown');
     throw new Error(`${error.message}; open: ${JSON.stringify(open)}; lanes: ${JSON.stringify(lanes)}`);
   });
 }
@@ -265,7 +265,7 @@ describe('1,000 tasks over 5 workers that are killed at random', () => {
     const attempts = (await listTasks(bus, { lane: 'chaos' })).map(task => task.attempt ?? 0);
     // The kills hit something: some tasks needed another attempt.
     expect(Math.max(...attempts)).toBeGreaterThan(1);
-    expect((await bus.lanes()).find(lane => lane.lane === 'chaos')).toMatchObject({ waiting: 0 });
+    expect((await bus.lanes.list()).find(lane => lane.lane === 'chaos')).toMatchObject({ waiting: 0 });
   }, 180_000);
 });
 

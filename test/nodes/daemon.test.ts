@@ -2,19 +2,12 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAgents, registerAgent, unregisterAgent } from '../../src/agents/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
+import { listAgents } from '../../src/cluster/index.ts';
+import type { Daemon, DaemonOptions } from '../../src/daemon/index.ts';
 import { publishTask, runWorker } from '../../src/index.ts';
-import {
-  askNode,
-  listAgents,
-  lookAtNode,
-  lookAtNodes,
-  type NodeLine,
-  parseAgents,
-  readNodeEntry,
-  registerAgent,
-  unregisterAgent,
-} from '../../src/nodes/index.ts';
+import { askNode, lookAtNode, lookAtNodes, type NodeLine, readNodeEntry } from '../../src/nodes/index.ts';
 import {
   AGENTS,
   bucketSubject,
@@ -25,7 +18,6 @@ import {
   type OrchError,
 } from '../../src/protocol/index.ts';
 import { getTask, waitForTask } from '../../src/tasks/index.ts';
-import type { Daemon, DaemonOptions } from '../../src/worker/index.ts';
 import { Link } from '../support/link.ts';
 import { TestNats } from '../support/nats.ts';
 import { until } from '../support/wait.ts';
@@ -56,7 +48,7 @@ async function startNode(options: Partial<DaemonOptions> = {}): Promise<Daemon &
 /** What was ever said of a node, oldest first. */
 async function saidOf(node: string): Promise<NodeLine[]> {
   const lines: NodeLine[] = [];
-  for await (const stored of bus.range(JOURNAL, { filter: `journal.node.${node}.>` }))
+  for await (const stored of bus.streams.range(JOURNAL, { filter: `journal.node.${node}.>` }))
     lines.push(readNodeEntry(stored) ?? (Promise.reject(new Error(`unreadable ${stored.subject}`)) as never));
   return lines;
 }
@@ -87,7 +79,7 @@ describe('a node', () => {
     expect(record?.metrics.memoryPercent).toBeGreaterThan(0);
     expect(record?.metrics.memoryPercent).toBeLessThan(100);
     await node.stop();
-    expect((await bus.bucket(NODES).get(node.node)).value).toBeUndefined();
+    expect((await bus.buckets.open(NODES).get(node.node)).value).toBeUndefined();
     expect(typesOf(await saidOf(node.node))).toEqual(['online', 'offline']);
     expect((await lookAtNode(bus, node.node)).presence).toBe('offline');
   });
@@ -115,10 +107,10 @@ describe('a node', () => {
 
   test('keeps its key as long as it lives', async () => {
     await using node = await startNode();
-    const first = await bus.bucket(NODES).get(node.node);
+    const first = await bus.buckets.open(NODES).get(node.node);
     await until(
       'several heartbeats',
-      async () => (await bus.bucket(NODES).get(node.node)).revision > first.revision + 4,
+      async () => (await bus.buckets.open(NODES).get(node.node)).revision > first.revision + 4,
     );
     expect(typesOf(await saidOf(node.node))).toEqual(['online']);
   });
@@ -156,10 +148,10 @@ describe('a node', () => {
 
   test('whose dead predecessor’s key expires while it is looked for starts', async () => {
     await using living = await startNode();
-    const { value } = await bus.bucket(NODES).get(living.node);
+    const { value } = await bus.buckets.open(NODES).get(living.node);
     const record = decode(value ?? new Uint8Array()) as object;
     const id = unique('heir');
-    const bucket = bus.bucket(NODES);
+    const bucket = bus.buckets.open(NODES);
     const dead = encode({ ...record, id, incarnation: 'dead' });
     const put = await bucket.put(id, dead, { revision: 0, ttlMs: 60_000 });
     if (put.kind !== 'stored') throw new Error('the key is taken');
@@ -179,13 +171,13 @@ describe('a node', () => {
 
   test('that was given up and is heard of again is the same incarnation, and says so', async () => {
     await using node = await startNode();
-    const key = await bus.bucket(NODES).get(node.node);
+    const key = await bus.buckets.open(NODES).get(node.node);
     const { incarnation } = decode(key.value ?? new Uint8Array()) as { incarnation: string };
     // Its key goes as if it had been silent, and somebody says that it is lost.
-    await bus.purge(NODES, bucketSubject(NODES, node.node));
+    await bus.streams.purge(NODES, bucketSubject(NODES, node.node));
     const online = (await saidOf(node.node)).at(-1);
     const lost = { ...online, type: 'lost', actor: 'test', nonce: 'test' };
-    await bus.write(`journal.node.${node.node}.lost.test`, encode(lost));
+    await bus.streams.write(`journal.node.${node.node}.lost.test`, encode(lost));
     const lines = await until('it to be back', async () => {
       const said = await saidOf(node.node);
       return said.length >= 3 && said;
@@ -196,17 +188,17 @@ describe('a node', () => {
 
   test('whose id was taken while it was away ends', async () => {
     await using node = await startNode();
-    const { value } = await bus.bucket(NODES).get(node.node);
+    const { value } = await bus.buckets.open(NODES).get(node.node);
     const record = decode(value ?? new Uint8Array()) as object;
     const subject = bucketSubject(NODES, node.node);
-    await bus.write(subject, encode({ ...record, incarnation: 'other', host: 'elsewhere', pid: 7 }));
+    await bus.streams.write(subject, encode({ ...record, incarnation: 'other', host: 'elsewhere', pid: 7 }));
     const error = await node.taken;
     expect(error.code).toBe('conflict');
     expect(error.message).toContain('elsewhere');
     // What is said of the id is the other's to say.
     await node.stop();
     expect(typesOf(await saidOf(node.node))).toEqual(['online']);
-    expect(decode((await bus.bucket(NODES).get(node.node)).value ?? new Uint8Array())).toMatchObject({
+    expect(decode((await bus.buckets.open(NODES).get(node.node)).value ?? new Uint8Array())).toMatchObject({
       incarnation: 'other',
     });
   });
@@ -247,7 +239,7 @@ describe('what a node is told from afar', () => {
     const { id } = await publishTask(bus, { capabilities: [cap] });
     // The pull that was open brings the task once; it is given back.
     await until('the open pull to be used', async () => {
-      const lane = (await bus.lanes()).find(known => known.lane === cap);
+      const lane = (await bus.lanes.list()).find(known => known.lane === cap);
       return lane && lane.waiting + lane.inFlight === 1 && lane.idleWorkers === 0;
     });
     expect((await getTask(bus, id)).state).toBe('queued');
@@ -301,7 +293,7 @@ describe('what a node is told from afar', () => {
 
 describe('a bucket', () => {
   test('lists each key once, however often it is written while the list is read', async () => {
-    const bucket = bus.bucket(AGENTS);
+    const bucket = bus.buckets.open(AGENTS);
     const value = encode({ not: 'an agent' });
     const keys = Array.from({ length: 1_500 }, (_, i) => `listed-${i}`);
     const revisions = await Promise.all(
@@ -324,7 +316,7 @@ describe('a bucket', () => {
     }
     isListing = false;
     await writing;
-    await bus.purge(AGENTS, '$KV.orch-agents.>');
+    await bus.streams.purge(AGENTS, '$KV.orch-agents.>');
   });
 
   test('that is full says so, which is not that somebody else wrote', async () => {
@@ -341,10 +333,14 @@ describe('a bucket', () => {
       });
       const small = await nats.bus({ timeoutMs: 1_000 });
       const value = new Uint8Array(300);
-      expect(await small.bucket('KV_full').put('a', value, { revision: 0, ttlMs: 60_000 })).toMatchObject({
+      expect(
+        await small.buckets.open('KV_full').put('a', value, { revision: 0, ttlMs: 60_000 }),
+      ).toMatchObject({
         kind: 'stored',
       });
-      const error = await refusal(small.bucket('KV_full').put('b', value, { revision: 0, ttlMs: 60_000 }));
+      const error = await refusal(
+        small.buckets.open('KV_full').put('b', value, { revision: 0, ttlMs: 60_000 }),
+      );
       expect(error).toMatchObject({
         code: 'unavailable',
         message: expect.stringContaining('maximum bytes exceeded'),
@@ -357,9 +353,13 @@ describe('a bucket', () => {
 
 describe('records that are not of this orch', () => {
   const put = (id: string, value: unknown) =>
-    bus.write(bucketSubject(NODES, id), typeof value === 'string' ? Buffer.from(value) : encode(value), {
-      headers: { 'Nats-TTL': '60s' },
-    });
+    bus.streams.write(
+      bucketSubject(NODES, id),
+      typeof value === 'string' ? Buffer.from(value) : encode(value),
+      {
+        headers: { 'Nats-TTL': '60s' },
+      },
+    );
   const startedAt = new Date().toISOString();
 
   test('a corrupt one is shown as corrupt and breaks nothing', async () => {
@@ -438,7 +438,9 @@ describe('agents', () => {
     expect(second.agents.agents.map(({ id }) => id)).toEqual([other]);
     const conflicts = async () => {
       const subjects: string[] = [];
-      for await (const { subject } of bus.range(JOURNAL, { filter: `journal.agent.${shared}.conflict.>` }))
+      for await (const { subject } of bus.streams.range(JOURNAL, {
+        filter: `journal.agent.${shared}.conflict.>`,
+      }))
         subjects.push(subject);
       return subjects;
     };
@@ -534,7 +536,7 @@ describe('agents', () => {
     });
     expect((await listAgents(bus)).find(agent => agent.id === id)?.task).toBeUndefined();
     await unregisterAgent(bus, { agent: id, owner: 'me', host: 'here' });
-    expect((await bus.bucket(AGENTS).get(id)).value).toBeUndefined();
+    expect((await bus.buckets.open(AGENTS).get(id)).value).toBeUndefined();
     expect(await refusal(unregisterAgent(bus, { agent: id, owner: 'me', host: 'here' }))).toMatchObject({
       code: 'not_found',
     });

@@ -2,8 +2,19 @@
 import { connect } from '@nats-io/transport-node';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
+import {
+  foreignLanes,
+  giveBack,
+  Janitor,
+  lostNodes,
+  missingMessages,
+  oldBoard,
+  unservable,
+} from '../../src/daemon/chores/index.ts';
+import { type Chore, Daemon, silent } from '../../src/daemon/index.ts';
 import { publishTask } from '../../src/index.ts';
-import { appendNodeEntry, Lease, lastNodeEntry, readLease, type Tenure } from '../../src/nodes/index.ts';
+import { Lease, readLease, type Tenure } from '../../src/leases/index.ts';
+import { appendNodeEntry, lastNodeEntry } from '../../src/nodes/index.ts';
 import {
   BOARD,
   encode,
@@ -22,15 +33,6 @@ import {
   unclaimedRecord,
   waitForTask,
 } from '../../src/tasks/index.ts';
-import {
-  foreignLanes,
-  giveBack,
-  lostNodes,
-  missingMessages,
-  oldBoard,
-  unservable,
-} from '../../src/worker/chores/index.ts';
-import { type Chore, Daemon, Janitor, silent } from '../../src/worker/index.ts';
 import { nextAttempt, nextDelivery } from '../support/lane.ts';
 import { Link } from '../support/link.ts';
 import { TestNats } from '../support/nats.ts';
@@ -67,7 +69,7 @@ const roundsOf = (of: Janitor, chore: Chore) => of.counts.get(chore.name)?.round
 
 async function entries(bus: Bus, filter: string): Promise<string[]> {
   const subjects: string[] = [];
-  for await (const { subject } of bus.range(JOURNAL, { filter })) subjects.push(subject);
+  for await (const { subject } of bus.streams.range(JOURNAL, { filter })) subjects.push(subject);
   return subjects;
 }
 
@@ -127,8 +129,8 @@ describe('the lease', () => {
 
   test('that is held by something that cannot be read is nobody’s', async () => {
     const { bus } = await setting();
-    const bucket = bus.bucket(LEASES);
-    await bus.write('$KV.orch-leases.test', Buffer.from('junk'));
+    const bucket = bus.buckets.open(LEASES);
+    await bus.streams.write('$KV.orch-leases.test', Buffer.from('junk'));
     const lease = new Lease(bus, {
       name: 'test',
       record: () => record('a'),
@@ -189,7 +191,7 @@ describe('chores', () => {
     const others = janitors.filter(other => other !== first);
     const second = await until('another to do them', () => others.find(({ isHolder }) => isHolder));
     await until('some rounds', () => roundsOf(second, foreignLanes) > 3);
-    expect((await bus.bucket(LEASES).list()).map(({ key }) => key)).toEqual(['chores']);
+    expect((await bus.buckets.open(LEASES).list()).map(({ key }) => key)).toEqual(['chores']);
   });
 
   test('that fail are counted with their reason and tried again, and the others go on', async () => {
@@ -274,7 +276,7 @@ describe('chores', () => {
     const id = (subject: string) => subject.split('.').at(-1);
     expect(again.map(({ subject }) => id(subject)).sort()).toEqual([held[0]?.id, held[1]?.id].sort());
     expect(again.map(({ deliveryCount }) => deliveryCount)).toEqual([2, 2]);
-    expect((await bus.lanes())[0]).toMatchObject({ waiting: 0, inFlight: 3 });
+    expect((await bus.lanes.list())[0]).toMatchObject({ waiting: 0, inFlight: 3 });
   });
 
   test('a lane that a foreign client published to is made, and its task is run', async () => {
@@ -283,7 +285,7 @@ describe('chores', () => {
     const nc = await connect({ servers: nats.url });
     nc.publish('tasks.medium.foreign.f-1', JSON.stringify({ input: 'x' }));
     await nc.flush();
-    await until('the lane', async () => (await bus.lanes()).some(({ lane }) => lane === 'foreign'));
+    await until('the lane', async () => (await bus.lanes.list()).some(({ lane }) => lane === 'foreign'));
     expect((await nextAttempt(bus, 'w', 'foreign')).id).toBe('f-1');
     expect(doneOf(running, foreignLanes)).toBe(1);
     await nc.close();
@@ -303,15 +305,15 @@ describe('chores', () => {
       async () => (await getTask(bus, 'bad-1').catch(() => undefined))?.state === 'failed',
     );
     expect((await getTask(bus, 'bad-1')).reason).toBe('invalid');
-    await until('the queue to be empty', async () => (await bus.messageCount(TASKS)) === 0);
-    expect(await bus.subjects('ORCH_DEAD', 'dead.>')).toEqual(['dead.bad-1']);
+    await until('the queue to be empty', async () => (await bus.streams.messageCount(TASKS)) === 0);
+    expect(await bus.streams.subjects('ORCH_DEAD', 'dead.>')).toEqual(['dead.bad-1']);
     await nc.close();
   });
 
   test('an entry whose message never came is given up, and publishing the id again completes it', async () => {
     const { bus } = await setting();
     const { id } = await publishTask(bus, { id: 'half', input: 'x' });
-    await bus.purge(TASKS, 'tasks.>');
+    await bus.streams.purge(TASKS, 'tasks.>');
     janitor(bus, [missingMessages(500)]);
     await until('it to be given up', async () => (await getTask(bus, id)).state === 'failed');
     expect((await getTask(bus, id)).reason).toBe('unpublished');
@@ -337,9 +339,9 @@ describe('chores', () => {
     for (let i = 0; i < 20; i++) {
       const task = { ...newRecord({ id: `again-${i}` }), reason: 'unpublished', error: 'no message' };
       const entry = (type: string) => encode({ type, at: task.updatedAt, actor: 'op', nonce: type, task });
-      await bus.write(`journal.task.${task.id}.queued.op.medium_any`, entry('queued'));
+      await bus.streams.write(`journal.task.${task.id}.queued.op.medium_any`, entry('queued'));
       task.state = 'failed';
-      await bus.write(`journal.task.${task.id}.failed.op`, entry('failed'));
+      await bus.streams.write(`journal.task.${task.id}.failed.op`, entry('failed'));
       expect((await publishTask(bus, { id: task.id })).created).toBe(true);
       expect((await waitForTask(bus, task.id, AbortSignal.timeout(5_000))).state).toMatch(/done|failed/);
       await until('it to be done', async () => (await getTask(bus, task.id)).state === 'done', 5_000);
@@ -349,8 +351,8 @@ describe('chores', () => {
   test('a flag that is written before the publisher’s own entry does not cost the task', async () => {
     const { bus, nats } = await setting();
     const slow = await nats.bus();
-    const write = slow.write.bind(slow);
-    slow.write = async (subject, ...rest) => {
+    const write = slow.streams.write.bind(slow.streams);
+    slow.streams.write = async (subject, ...rest) => {
       if (subject.includes('.queued.')) {
         await until('the flag', async () => {
           const fresh = await unclaimedRecord(bus, 'flagged');
@@ -377,7 +379,7 @@ describe('chores', () => {
     });
     const task = { ...failed.task, state: 'queued', forgiven: failed.task.attempt };
     const entry = { type: 'requeued', at: new Date().toISOString(), actor: 'op', nonce: 'n', task };
-    await bus.write(`journal.task.${id}.requeued.op`, encode(entry));
+    await bus.streams.write(`journal.task.${id}.requeued.op`, encode(entry));
     janitor(bus, [missingMessages(100)]);
     const again = await until('it to be in the queue', () => nextAttempt(bus, 'w').catch(() => undefined));
     expect(again).toMatchObject({ id, input: 'kept' });
@@ -387,7 +389,7 @@ describe('chores', () => {
     const { bus } = await setting();
     const { id } = await publishTask(bus, {});
     await nextAttempt(bus, 'nobody');
-    await bus.purge(TASKS, 'tasks.>');
+    await bus.streams.purge(TASKS, 'tasks.>');
     janitor(bus, [missingMessages(100)]);
     await until('it to be given up', async () => (await getTask(bus, id)).state === 'failed');
     expect((await getTask(bus, id)).reason).toBe('message-lost');
@@ -454,12 +456,12 @@ describe('chores', () => {
     await (await nextAttempt(bus, 'w')).fail({ reason: 'error', error: 'no' });
     await until(
       'the board to have all',
-      async () => (await bus.subjects(BOARD, '$KV.orch-board.>')).length === 6,
+      async () => (await bus.streams.subjects(BOARD, '$KV.orch-board.>')).length === 6,
     );
     janitor(bus, [oldBoard(200)]);
     await until(
       'the board to be short',
-      async () => (await bus.subjects(BOARD, '$KV.orch-board.>')).length === 1,
+      async () => (await bus.streams.subjects(BOARD, '$KV.orch-board.>')).length === 1,
     );
     expect((await listTasks(bus)).map(({ id }) => id)).toEqual([dead.id]);
     expect((await getTask(bus, ids[0] ?? '')).state).toBe('cancelled');

@@ -61,7 +61,7 @@ export class NatsCluster implements AsyncDisposable {
   /** The name of the server that leads a stream. */
   async leaderOf(bus: Bus, stream: string): Promise<string> {
     return until(`${stream} to have a leader`, async () => {
-      const reports = await bus.streams().catch(() => []);
+      const reports = await bus.streams.inspect().catch(() => []);
       return reports.find(({ name }) => name === stream)?.peers.find(({ isLeader }) => isLeader)?.name;
     });
   }

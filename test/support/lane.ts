@@ -7,7 +7,7 @@ import { TEST_LEASE_MS } from './nats.ts';
 /** The next delivery of a lane. */
 export function nextDelivery(bus: Bus, lane = 'any', priority: Priority = 'medium'): Promise<Delivery> {
   return new Promise((resolve, reject) => {
-    const pull: LanePull = bus.pull(laneConsumer(priority, lane), {
+    const pull: LanePull = bus.lanes.pull(laneConsumer(priority, lane), {
       onDelivery: delivery => {
         resolve(delivery);
         queueMicrotask(() => void pull.close());

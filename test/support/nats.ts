@@ -70,7 +70,7 @@ export class TestNats implements AsyncDisposable {
   ): Promise<TestNats> {
     const { provision = true, leaseMs = TEST_LEASE_MS, ...rest } = options;
     const nats = new TestNats(await launch(rest));
-    if (provision) await (await nats.bus({ leaseMs })).provision();
+    if (provision) await (await nats.bus({ leaseMs })).streams.provision();
     return nats;
   }
 

@@ -41,7 +41,7 @@ afterAll(() => nats[Symbol.asyncDispose]());
 
 const claimant = (actor: string) => ({ actor, leaseMs: TEST_LEASE_MS });
 const types = async (id: string) => (await taskHistory(bus, id)).map(line => line.type);
-const inQueue = async (id: string) => (await bus.last(TASKS, anyTaskSubject(id))) !== undefined;
+const inQueue = async (id: string) => (await bus.streams.last(TASKS, anyTaskSubject(id))) !== undefined;
 // Each test has a lane of its own, so that no delivery of another one is taken.
 let lanes = 0;
 const ownLane = () => ({ capabilities: [`lane${++lanes}`] as string[], lane: `lane${lanes}` });
@@ -64,7 +64,7 @@ describe('publishing', () => {
       (await publishTask(bus, { id: 'pub-2', capabilities: there.capabilities, priority: 'high' }, 'alice'))
         .created,
     ).toBe(false);
-    expect((await bus.subjects(TASKS, anyTaskSubject('pub-2'))).length).toBe(1);
+    expect((await bus.streams.subjects(TASKS, anyTaskSubject('pub-2'))).length).toBe(1);
   });
 
   test('the id of a task that is done is refused, and nothing is left in the queue', async () => {
@@ -90,8 +90,8 @@ describe('publishing', () => {
 
   test('a publisher that died before its journal entry: the claim writes what is missing', async () => {
     const { lane } = ownLane();
-    await bus.ensureLane('medium', lane);
-    await bus.write(taskSubject('medium', lane, 'half-1'), encode({ description: 'half' }));
+    await bus.lanes.ensure('medium', lane);
+    await bus.streams.write(taskSubject('medium', lane, 'half-1'), encode({ description: 'half' }));
     expect((await getTask(bus, 'half-1')).state).toBe('queued');
     expect((await listTasks(bus, { lane })).map(task => task.id)).toEqual(['half-1']);
     const attempt = await nextAttempt(bus, 'w1', lane);
@@ -103,7 +103,7 @@ describe('publishing', () => {
   test('a publisher that died before its queue message: publishing the id again completes it', async () => {
     const { capabilities, lane } = ownLane();
     await publishTask(bus, { id: 'half-2', capabilities }, 'alice');
-    await bus.purge(TASKS, anyTaskSubject('half-2'));
+    await bus.streams.purge(TASKS, anyTaskSubject('half-2'));
     const again = await publishTask(bus, { id: 'half-2', capabilities }, 'alice');
     expect([again.created, again.state]).toEqual([true, 'queued']);
     await (await nextAttempt(bus, 'w1', lane)).done(1);
@@ -179,8 +179,8 @@ describe('claiming', () => {
     ['a wrong field', 'bad-3', '{"timeoutMs":"soon"}', /field timeoutMs/],
   ])('a message that is %s ends as failed with reason invalid', async (_what, id, payload, error) => {
     const { lane } = ownLane();
-    await bus.ensureLane('medium', lane);
-    await bus.write(taskSubject('medium', lane, id), Buffer.from(payload));
+    await bus.lanes.ensure('medium', lane);
+    await bus.streams.write(taskSubject('medium', lane, id), Buffer.from(payload));
     expect((await claim(bus, await nextDelivery(bus, lane), claimant('w1'))).kind).toBe('gone');
     const record = await getTask(bus, id);
     expect(record).toMatchObject({ state: 'failed', reason: 'invalid', error: expect.stringMatching(error) });
@@ -189,9 +189,9 @@ describe('claiming', () => {
 
   test('a MessagePack task and fields that orch does not know arrive whole', async () => {
     const { lane } = ownLane();
-    await bus.ensureLane('medium', lane);
+    await bus.lanes.ensure('medium', lane);
     const message = { description: 'packed', input: { n: 1 }, fromTheFuture: { deep: [1, 2] } };
-    await bus.write(taskSubject('medium', lane, 'packed-1'), encode(message, 'msgpack'), {
+    await bus.streams.write(taskSubject('medium', lane, 'packed-1'), encode(message, 'msgpack'), {
       headers: { 'Content-Type': 'application/msgpack' },
     });
     const attempt = await nextAttempt(bus, 'w1', lane);
@@ -206,8 +206,8 @@ describe('claiming', () => {
     const other = ownLane();
     await publishTask(bus, { id: 'dup-1', capabilities }, 'alice');
     const attempt = await nextAttempt(bus, 'w1', lane);
-    await bus.ensureLane('medium', other.lane);
-    await bus.write(taskSubject('medium', other.lane, 'dup-1'), encode({}));
+    await bus.lanes.ensure('medium', other.lane);
+    await bus.streams.write(taskSubject('medium', other.lane, 'dup-1'), encode({}));
     expect(await claim(bus, await nextDelivery(bus, other.lane), claimant('w2'))).toEqual({
       kind: 'gone',
       why: 'claimed',
@@ -218,8 +218,8 @@ describe('claiming', () => {
 
 describe('messages that strange clients send', () => {
   const send = async (lane: string, id: string, bytes: Uint8Array, headers?: Record<string, string>) => {
-    await bus.ensureLane('medium', lane);
-    await bus.write(taskSubject('medium', lane, id), bytes, headers ? { headers } : {});
+    await bus.lanes.ensure('medium', lane);
+    await bus.streams.write(taskSubject('medium', lane, id), bytes, headers ? { headers } : {});
   };
 
   test('an invalid one that is retried ends as invalid again', async () => {
@@ -292,7 +292,7 @@ describe('messages that strange clients send', () => {
     const { lane } = ownLane();
     await send(lane, 'strange-8', encode({ notBefore: '9999-12-31T00:00:00Z' }));
     expect((await claim(bus, await nextDelivery(bus, lane), claimant('w1'))).kind).toBe('later');
-    expect(await bus.fetch(`medium_${lane}`, 1, 0)).toEqual([]);
+    expect(await bus.lanes.fetch(`medium_${lane}`, 1, 0)).toEqual([]);
   });
 });
 
@@ -376,10 +376,10 @@ describe('failing', () => {
     const { capabilities, lane } = ownLane();
     await publishTask(bus, { id: 'fail-3', capabilities, maxAttempts: 1 }, 'alice');
     await (await nextAttempt(bus, 'w1', lane)).fail({ reason: 'error', error: 'x' });
-    const dead = await bus.last('ORCH_DEAD', 'dead.fail-3');
+    const dead = await bus.streams.last('ORCH_DEAD', 'dead.fail-3');
     await retryTask(bus, 'fail-3', 'op');
-    await bus.purge(TASKS, anyTaskSubject('fail-3'));
-    await bus.write('dead.fail-3', dead?.bytes ?? new Uint8Array());
+    await bus.streams.purge(TASKS, anyTaskSubject('fail-3'));
+    await bus.streams.write('dead.fail-3', dead?.bytes ?? new Uint8Array());
     expect((await retryTask(bus, 'fail-3', 'op')).state).toBe('queued');
     await (await nextAttempt(bus, 'w1', lane)).done(1);
     expect(await types('fail-3')).toEqual(['queued', 'claimed', 'failed', 'requeued', 'claimed', 'done']);
@@ -443,7 +443,7 @@ describe('results', () => {
     const record = await getTask(bus, 'big-1');
     expect(record.result).toBeUndefined();
     expect(record.resultRef).toMatchObject({ bytes: 200_002 });
-    const bytes = record.resultRef && (await bus.getObject(record.resultRef));
+    const bytes = record.resultRef && (await bus.objects.get(record.resultRef));
     expect(JSON.parse(Buffer.from(bytes ?? []).toString())).toBe(result);
   });
 });
@@ -486,23 +486,25 @@ describe('watching', () => {
     await cancelTask(bus, ids[0], 'op');
     // Another client's, whose first field is not the type.
     const { type, ...entry } = JSON.parse(
-      Buffer.from((await bus.last(JOURNAL, `journal.task.${ids[0]}.>`))?.bytes ?? []).toString(),
+      Buffer.from((await bus.streams.last(JOURNAL, `journal.task.${ids[0]}.>`))?.bytes ?? []).toString(),
     );
     entry.task.id = ids[1];
-    await bus.write(`journal.task.${ids[1]}.cancelled.other`, encode({ ...entry, type }));
+    await bus.streams.write(`journal.task.${ids[1]}.cancelled.other`, encode({ ...entry, type }));
     expect((await listTasks(bus, { lane, states: ['queued'] })).map(task => task.id)).toEqual([ids[2]]);
   });
 
   test('whoever reads a long list holds up nobody else in the process', async () => {
     const chunk = { at: new Date().toISOString(), stream: 'log', lines: ['x'], dropped: 0 };
-    await Promise.all(Array.from({ length: 900 }, () => bus.write('output.long-list.1.w1', encode(chunk))));
+    await Promise.all(
+      Array.from({ length: 900 }, () => bus.streams.write('output.long-list.1.w1', encode(chunk))),
+    );
     let [read, readInTurn, longest] = [0, 0, 0];
     const nextTurn = () => {
       readInTurn = 0;
       turn = setImmediate(nextTurn);
     };
     let turn = setImmediate(nextTurn);
-    for await (const _ of bus.range(OUTPUT, { filter: 'output.long-list.>' })) {
+    for await (const _ of bus.streams.range(OUTPUT, { filter: 'output.long-list.>' })) {
       read++;
       longest = Math.max(longest, ++readInTurn);
     }
@@ -513,7 +515,7 @@ describe('watching', () => {
   test('whoever publishes and waits gets the end, also of a task that has the id already', async () => {
     const { capabilities, lane } = ownLane();
     const signal = AbortSignal.timeout(30_000);
-    await bus.ensureLane('medium', lane);
+    await bus.lanes.ensure('medium', lane);
     const spec = { id: 'wait-1', capabilities };
     const [first, second] = [1, 2].map(() => publishAndWait(bus, spec, 'alice', signal));
     await (await nextAttempt(bus, 'w1', lane)).done('result');
@@ -524,7 +526,7 @@ describe('watching', () => {
 
   test('an event that somebody made up ends no wait', async () => {
     const { capabilities, lane } = ownLane();
-    await bus.ensureLane('medium', lane);
+    await bus.lanes.ensure('medium', lane);
     const ended = publishAndWait(bus, { id: 'wait-2', capabilities }, 'alice', AbortSignal.timeout(30_000));
     const attempt = await nextAttempt(bus, 'w1', lane);
     const other = await connect({ servers: nats.url });
@@ -557,16 +559,16 @@ describe('watching', () => {
     const before = new Date(Date.now() + 60_000);
     await publishTask(bus, { id: 'open-1' }, 'alice');
     await publishTask(bus, { id: 'open-2' }, 'alice');
-    const queued = await bus.last(JOURNAL, 'journal.task.open-2.>');
+    const queued = await bus.streams.last(JOURNAL, 'journal.task.open-2.>');
     const { type: _, ...entry } = decode(queued?.bytes ?? new Uint8Array()) as {
       type: string;
       task: object;
     };
     Object.assign(entry.task, { state: 'cancelled' });
     // Another client's, whose first field is not the type.
-    await bus.write('journal.task.open-2.cancelled.other', encode({ ...entry, type: 'cancelled' }));
-    await bus.write('journal.task.open-3.done.me', Buffer.from('garbage'));
-    await bus.write('journal.task.open-4.claimed.me', Buffer.from('{"type":"claimed","at":"now"'));
+    await bus.streams.write('journal.task.open-2.cancelled.other', encode({ ...entry, type: 'cancelled' }));
+    await bus.streams.write('journal.task.open-3.done.me', Buffer.from('garbage'));
+    await bus.streams.write('journal.task.open-4.claimed.me', Buffer.from('{"type":"claimed","at":"now"'));
     const open = await openSince(bus, before, AbortSignal.timeout(30_000));
     expect(open.filter(id => id.startsWith('open-'))).toEqual(['open-1']);
   });
@@ -574,11 +576,11 @@ describe('watching', () => {
   test('what orch writes is known for whole at a glance', async () => {
     const { capabilities, lane } = ownLane();
     await publishTask(bus, { id: 'whole-1', capabilities, labels: { a: 'b' }, input: 1 }, 'alice');
-    const message = await bus.last(TASKS, anyTaskSubject('whole-1'));
+    const message = await bus.streams.last(TASKS, anyTaskSubject('whole-1'));
     expect(isWholeMessage(decode(message?.bytes ?? new Uint8Array()))).toBe(true);
     await (await nextAttempt(bus, 'w1', lane)).done('result');
     const entries = [];
-    for await (const { bytes } of bus.range(JOURNAL, { filter: 'journal.task.whole-1.>' }))
+    for await (const { bytes } of bus.streams.range(JOURNAL, { filter: 'journal.task.whole-1.>' }))
       entries.push(decode(bytes));
     expect(entries.map(isWholeEntry)).toEqual([true, true, true]);
   });
@@ -591,9 +593,9 @@ describe('watching', () => {
   });
 
   test('a foreign line in the journal ends no list', async () => {
-    await bus.write('journal.task.foreign.done.me', Buffer.from('garbage'));
+    await bus.streams.write('journal.task.foreign.done.me', Buffer.from('garbage'));
     await expect(listTasks(bus)).resolves.toBeInstanceOf(Array);
-    expect((await bus.last(JOURNAL, 'journal.task.foreign.>'))?.bytes).toBeDefined();
+    expect((await bus.streams.last(JOURNAL, 'journal.task.foreign.>'))?.bytes).toBeDefined();
     await expect(lastEntry(bus, 'foreign')).rejects.toMatchObject({ code: 'usage' });
   });
 });

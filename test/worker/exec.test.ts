@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
+import { execRunner } from '../../src/daemon/index.ts';
 import { publishTask, runWorker, type TaskSpec, waitForTask } from '../../src/index.ts';
 import { cancelTask, taskOutput } from '../../src/tasks/index.ts';
-import { execRunner } from '../../src/worker/index.ts';
 import { TestNats } from '../support/nats.ts';
 import { until } from '../support/wait.ts';
 

@@ -1,6 +1,7 @@
 import { connect, headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus, PullEnd } from '../../src/bus/index.ts';
+import type { Handler } from '../../src/daemon/index.ts';
 import { type Daemon, publishTask, runWorker, TryLater } from '../../src/index.ts';
 import {
   anyTaskSubject,
@@ -19,7 +20,6 @@ import {
   taskOutput,
   waitForTask,
 } from '../../src/tasks/index.ts';
-import type { Handler } from '../../src/worker/index.ts';
 import { TEST_LEASE_MS, TestNats } from '../support/nats.ts';
 import { until } from '../support/wait.ts';
 
@@ -93,12 +93,12 @@ describe('choosing work', () => {
   test('a high task that comes while low ones wait is next', async () => {
     const cap = unique('cap');
     const { handler, waiting } = gate();
-    await bus.ensureLane('high', cap);
+    await bus.lanes.ensure('high', cap);
     await using _ = await worker([cap], handler);
     for (let i = 0; i < 3; i++) await publishTask(bus, { capabilities: [cap], priority: 'low' });
     await until('the first to run', () => waiting.length === 1);
     const high = await publishTask(bus, { capabilities: [cap], priority: 'high' });
-    const highLane = async () => (await bus.lanes()).find(lane => lane.consumer === `high_${cap}`);
+    const highLane = async () => (await bus.lanes.list()).find(lane => lane.consumer === `high_${cap}`);
     await until('it to be offered', async () => (await highLane())?.idleWorkers === 0);
     waiting[0]?.open();
     await until('the second to run', () => waiting.length === 2);
@@ -110,7 +110,7 @@ describe('choosing work', () => {
     await publishTask(bus, { capabilities: [lane] });
     const ends: PullEnd[] = [];
     const request = () => pull.request({ batch: 1, noWait: true, rank: 0 });
-    const pull = bus.pull(laneConsumer('medium', lane), {
+    const pull = bus.lanes.pull(laneConsumer('medium', lane), {
       onDelivery: delivery => void delivery.giveBack().then(request),
       onEnd: end => void ends.push(end),
     });
@@ -131,7 +131,7 @@ describe('choosing work', () => {
     await publishTask(bus, { capabilities: [cap] }).then(({ id }) => ended(id));
     await until(
       'both to wait',
-      async () => (await bus.lanes()).find(lane => lane.lane === cap)?.idleWorkers === 2,
+      async () => (await bus.lanes.list()).find(lane => lane.lane === cap)?.idleWorkers === 2,
     );
     const { id } = await publishTask(bus, { capabilities: [cap] });
     await ended(id);
@@ -189,8 +189,8 @@ describe('choosing work', () => {
   test('a malformed message ends as failed and the worker goes on', async () => {
     const cap = unique('cap');
     await using _ = await worker([cap], () => 'ran');
-    await bus.ensureLane('medium', cap);
-    await bus.write(taskSubject('medium', cap, 'malformed-1'), Buffer.from('{"input":'));
+    await bus.lanes.ensure('medium', cap);
+    await bus.streams.write(taskSubject('medium', cap, 'malformed-1'), Buffer.from('{"input":'));
     const good = await publishTask(bus, { capabilities: [cap] });
     expect(await ended(good.id)).toMatchObject({ state: 'done', result: 'ran' });
     expect(await getTask(bus, 'malformed-1')).toMatchObject({ state: 'failed', reason: 'invalid' });
@@ -340,7 +340,8 @@ describe('a long queue', () => {
     await Promise.all(published.map(({ id }) => waitForTask(client, id, AbortSignal.timeout(30_000))));
     expect(most).toBe(3);
     expect(order).toEqual(Array.from({ length: LONG }, (_, n) => n));
-    const messages = async () => (await client.streams()).find(stream => stream.name === TASKS)?.messages;
+    const messages = async () =>
+      (await client.streams.inspect()).find(stream => stream.name === TASKS)?.messages;
     await until('the queue to be empty', async () => (await messages()) === 0);
     await busy.stop();
   });
@@ -369,7 +370,7 @@ describe('a long queue', () => {
     // Nothing is said after that; what was said the server works off by itself.
     await connection.close();
     const left = async () =>
-      (await client.subjects(TASKS, 'tasks.>')).map(subject => subject.split('.').at(-1));
+      (await client.streams.subjects(TASKS, 'tasks.>')).map(subject => subject.split('.').at(-1));
     const undone = published.slice(19).map(({ id }) => id);
     await until('the done ones to be gone', async () => (await left()).length <= undone.length);
     expect(new Set(await left())).toEqual(new Set(undone));
@@ -444,7 +445,7 @@ describe('a server that goes away', () => {
     expect(await ended(id)).toMatchObject({ state: 'done', result: 'opened' });
     await until(
       'the queue to be empty',
-      async () => !(await bus.last(TASKS, anyTaskSubject(id)).catch(() => true)),
+      async () => !(await bus.streams.last(TASKS, anyTaskSubject(id)).catch(() => true)),
     );
   });
 
@@ -457,7 +458,7 @@ describe('a server that goes away', () => {
     expect((await listTasks(client)).map(task => task.id)).toEqual([id]);
     const worker = await runWorker(await own.bus(), { handler: () => undefined });
     const hasBoard = async () =>
-      (await client.streams()).find(stream => stream.name === BOARD)?.messages === 1;
+      (await client.streams.inspect()).find(stream => stream.name === BOARD)?.messages === 1;
     await until('the board to be there', hasBoard);
     await own.kill();
     await own.restart();
@@ -473,9 +474,9 @@ describe('a server that goes away', () => {
     await until('it to run', () => first.waiting.length === 1);
     // What a killed server does to deliveries of its last moments, and a worker that was full makes worse: the
     // consumer starts anew, and the first delivery is given back.
-    await bus.deleteLane('medium', cap);
-    await bus.ensureLane('medium', cap);
-    const [surplus] = await bus.fetch(`medium_${cap}`, 1, 0);
+    await bus.lanes.delete('medium', cap);
+    await bus.lanes.ensure('medium', cap);
+    const [surplus] = await bus.lanes.fetch(`medium_${cap}`, 1, 0);
     expect(surplus?.subject).toMatch(id);
     surplus?.nak();
     await using _two = await worker([cap], second.handler);
@@ -496,13 +497,13 @@ describe('a server that goes away', () => {
     await nats.restart();
     await until(
       'the first to be back',
-      async () => (await bus.ask(holdsSubject(one.node, id), undefined, 500)).kind === 'reply',
+      async () => (await bus.requests.ask(holdsSubject(one.node, id), undefined, 500)).kind === 'reply',
     );
     await using _two = await worker([cap], () => 'second');
     // The server has long counted the lease as run out: the second is offered the task, asks, and gives it back.
     await until(
       'the second to be idle',
-      async () => (await bus.lanes()).find(lane => lane.lane === cap)?.idleWorkers === 1,
+      async () => (await bus.lanes.list()).find(lane => lane.lane === cap)?.idleWorkers === 1,
     );
     waiting[0]?.open();
     expect(await ended(id)).toMatchObject({ state: 'done', attempt: 1, result: 'opened' });

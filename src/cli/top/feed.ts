@@ -65,7 +65,7 @@ export class Feed {
     const listener = new Listener(this.#bus, (heard, isComplete) => this.#onHeard(heard, isComplete));
     this.#closing.push(
       () => listener.stop(),
-      this.#bus.onReconnect(() => this.#onReconnect()),
+      this.#bus.server.onReconnect(() => this.#onReconnect()),
       this.#store.subscribe(() => this.#onPicture()),
     );
     this.#rounds = this.#run();

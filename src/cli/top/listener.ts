@@ -1,6 +1,7 @@
 // Hears what happens, and hands it on a few times a second.
 // Promise: what comes faster than that many can be read is left out, and it is said that it was.
 import type { Bus } from '../../bus/index.ts';
+import { eventsFilter } from '../../protocol/index.ts';
 import { type Heard, readEvent } from './events.ts';
 import { EVENTS_MAX } from './picture.ts';
 
@@ -18,7 +19,7 @@ export class Listener {
   /** `onHeard` gets the last events, at most 200, and whether there were no more than those. */
   constructor(bus: Bus, onHeard: (heard: Heard[], isComplete: boolean) => void) {
     this.#onHeard = onHeard;
-    this.#close = bus.subscribe('events.>', (subject, bytes) => this.#hear(subject, bytes));
+    this.#close = bus.requests.subscribe(eventsFilter, (subject, bytes) => this.#hear(subject, bytes));
   }
 
   stop(): void {

@@ -8,6 +8,7 @@ import {
   OutputChunk,
   outputFilter,
   outputSubject,
+  parseOutputSubject,
 } from '../../protocol/index.ts';
 import type { TaskLine } from '../../tasks/index.ts';
 import type { PrintedLine } from './picture.ts';
@@ -28,7 +29,7 @@ export async function readLastLines(bus: Bus, tasks: readonly TaskLine[]): Promi
     tasks.slice(0, SHOWN_MAX).map(async ({ id, attempt, node }) => {
       if (attempt === undefined || node === undefined) return [];
       // Of this attempt alone: what an earlier one said last is no news.
-      const stored = await bus.last(OUTPUT, outputSubject(id, attempt, node));
+      const stored = await bus.streams.last(OUTPUT, outputSubject(id, attempt, node));
       const line =
         stored &&
         tryReadChunk(stored.bytes)
@@ -61,7 +62,10 @@ export class OutputTail {
 
   async #readOn(): Promise<void> {
     const lines = [...this.#lines];
-    for await (const stored of this.#bus.range(OUTPUT, { filter: this.#filter, from: this.#seq + 1 })) {
+    for await (const stored of this.#bus.streams.range(OUTPUT, {
+      filter: this.#filter,
+      from: this.#seq + 1,
+    })) {
       lines.push(...linesOf(stored));
       this.#seq = stored.seq;
       if (lines.length > 2 * LINES_MAX) lines.splice(0, lines.length - LINES_MAX);
@@ -72,7 +76,7 @@ export class OutputTail {
   // The server finds messages by time, not from the end: so the time before the last chunk is searched, each time ten
   // times as far back, until there are enough lines, or more to read than they are worth.
   async #readEnd(): Promise<void> {
-    const last = await this.#bus.last(OUTPUT, this.#filter);
+    const last = await this.#bus.streams.last(OUTPUT, this.#filter);
     if (!last) return;
     this.#lines = linesOf(last);
     this.#seq = last.seq;
@@ -88,7 +92,7 @@ export class OutputTail {
 
   async #window(since: Date): Promise<Chunk[] | 'too many'> {
     const chunks: Chunk[] = [];
-    for await (const stored of this.#bus.range(OUTPUT, { filter: this.#filter, since })) {
+    for await (const stored of this.#bus.streams.range(OUTPUT, { filter: this.#filter, since })) {
       if (chunks.length === CHUNKS_MAX) return 'too many';
       chunks.push(stored);
     }
@@ -99,7 +103,7 @@ export class OutputTail {
 type Chunk = { subject: string; seq: number; bytes: Uint8Array };
 
 function linesOf({ subject, bytes }: Chunk): PrintedLine[] {
-  const attempt = Number(subject.split('.')[2]);
+  const { attempt } = parseOutputSubject(subject);
   const chunk = tryReadChunk(bytes);
   if (!chunk) return [];
   const missing = chunk.dropped > 0 ? [{ attempt, text: `... ${chunk.dropped} lines left out` }] : [];

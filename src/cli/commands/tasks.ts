@@ -1,0 +1,90 @@
+// `orch tasks`: the list.
+import {
+  didYouMean,
+  OrchError,
+  parseDuration,
+  parsePriority,
+  quoted,
+  TASK_STATES,
+  type TaskState,
+} from '../../protocol/index.ts';
+import { listTasks, type TaskFilter } from '../../tasks/index.ts';
+import { command } from '../command.ts';
+import { connectionArgs, jsonArg, withBus } from '../connection.ts';
+import { age, colors, printJson, printLine, printTable, safe, stateText } from '../print.ts';
+import { parseWhole } from '../task-flags.ts';
+
+export const tasks = command({
+  name: 'tasks',
+  description: 'List tasks, oldest first.',
+  args: {
+    state: { type: 'string', valueHint: 'a,b', description: `only these states: ${TASK_STATES.join(', ')}` },
+    lane: { type: 'string', valueHint: 'lane', description: 'only this lane, such as freebsd+rust or any' },
+    priority: { type: 'string', valueHint: 'p', description: 'only this priority' },
+    node: { type: 'string', valueHint: 'id', description: 'only tasks whose last attempt is or was there' },
+    repo: { type: 'string', valueHint: 'name', description: 'only tasks of this repository' },
+    'older-than': { type: 'string', valueHint: 'duration', description: 'only tasks published longer ago' },
+    limit: {
+      type: 'string',
+      valueHint: 'n',
+      description: 'show the newest n of them (default 100 for people, all for --json)',
+    },
+    ...jsonArg,
+    ...connectionArgs,
+  },
+  examples: [
+    'orch tasks --state queued,retrying',
+    'orch tasks --lane freebsd+rust --older-than 1h',
+    "orch tasks --state failed --json | jq -r '.[].id'",
+  ],
+  async run(args) {
+    const filter: TaskFilter = {
+      ...(args.state === undefined ? {} : { states: args.state.split(',').map(parseState) }),
+      ...(args.lane === undefined ? {} : { lane: args.lane }),
+      ...(args.priority === undefined ? {} : { priority: parsePriority(args.priority) }),
+      ...(args.node === undefined ? {} : { node: args.node }),
+      ...(args.repo === undefined ? {} : { repo: args.repo }),
+      ...(args['older-than'] === undefined
+        ? {}
+        : { olderThan: new Date(Date.now() - parseDuration(args['older-than'], '--older-than')) }),
+    };
+    const limit =
+      args.limit === undefined
+        ? args.json
+          ? Number.POSITIVE_INFINITY
+          : 100
+        : parseWhole(args.limit, '--limit', 1, 1_000_000);
+    const all = await withBus(args, bus => listTasks(bus, filter));
+    const shown = all.slice(-limit);
+    if (args.json) return printJson(shown);
+    if (all.length === 0) return printLine('no tasks');
+    printTable(
+      ['TASK', 'STATE', 'PRIORITY', 'LANE', 'TRY', 'NODE', 'AGE', 'DESCRIPTION'],
+      shown.map(task => [
+        task.id,
+        task.unservableSince === undefined
+          ? stateText(task.state)
+          : `${stateText(task.state)} ${colors.yellow('unserved')}`,
+        task.priority,
+        task.lane,
+        task.attempt === undefined
+          ? '-'
+          : `${task.attempt}/${(task.maxAttempts ?? 0) + (task.forgiven ?? 0)}`,
+        task.node ?? '-',
+        age(task.createdAt),
+        safe(task.description ?? '').replace(/\s+/g, ' '),
+      ]),
+    );
+    if (shown.length < all.length) printLine(`... and ${all.length - shown.length} older ones (--limit)`);
+  },
+});
+
+function parseState(text: string): TaskState {
+  const state = TASK_STATES.find(known => known === text.trim());
+  if (state) return state;
+  throw new OrchError(
+    'usage',
+    `--state ${quoted(text)} is not allowed: use ${TASK_STATES.join(', ')}`,
+    didYouMean(text, TASK_STATES),
+  );
+}

@@ -1,0 +1,24 @@
+// `orch top`: the cluster, live and full-screen. What draws is loaded here and nowhere else: no other command pays for it.
+import { env } from '../../config/index.ts';
+import { OrchError } from '../../protocol/index.ts';
+import { command } from '../command.ts';
+import { actorArg, actorOf, connectionArgs, withBus } from '../connection.ts';
+import { isTerminal } from '../print.ts';
+
+export const top = command({
+  name: 'top',
+  description:
+    'Watch the cluster full-screen: nodes, lanes, running tasks with their last line, events. Open, cancel, drain, pause and resume with keys; ? lists them.',
+  args: { ...actorArg, ...connectionArgs },
+  examples: ['orch top', 'orch top -s nats://build-1:4222', 'NO_COLOR=1 orch top'],
+  async run(args) {
+    if (!isTerminal() || process.stdin.isTTY !== true || env('TERM') === 'dumb') {
+      throw new OrchError('usage', '`orch top` needs a terminal that it can draw on and read keys from', {
+        advice: 'use `orch status --watch`, which prints anywhere',
+      });
+    }
+    const actor = actorOf(args);
+    const { showTop } = await import('../top/show.tsx');
+    await withBus(args, bus => showTop(bus, actor));
+  },
+});

@@ -1,0 +1,28 @@
+// The daemon: the process of a node.
+export type { Chore, ChoreContext } from './chores/index.ts';
+export { Daemon, type DaemonOptions, SERVICE_NAME } from './daemon.ts';
+export { type HealthServer, serveHealth } from './health.ts';
+export type { Metrics } from './metrics.ts';
+export { type Logger, silent, type Telemetry } from './service/index.ts';
+export {
+  AttemptStopped,
+  CONCURRENCY_MAX,
+  DRAIN_TIMEOUT_MS,
+  defaultNode,
+  type ExecOptions,
+  execRunner,
+  type Handler,
+  type HandlerContext,
+  handlerRunner,
+  type RunContext,
+  type RunnableTask,
+  type Runner,
+  type RunOutcome,
+  TryLater,
+  taskEnvironment,
+  Worker,
+  type WorkerOptions,
+} from './worker/index.ts';
+
+/** Loaded by those who measure. */
+export const loadMetrics = async () => new (await import('./metrics.ts')).Metrics();

@@ -1,0 +1,3 @@
+// What the services of a node are given by it, and what they report to it.
+export { type Logger, silent } from './logger.ts';
+export { type AgentDesk, type Telemetry, uncounted } from './telemetry.ts';
