@@ -9,7 +9,7 @@
 //     await orch.close();
 import { type Bus, type BusOptions, openBus } from './bus/index.ts';
 import { type GatherOptions, recallFromAll } from './cluster/index.ts';
-import { defaultActor } from './config/actor.ts';
+import { defaultActor } from './config/index.ts';
 import { Daemon, type DaemonOptions, type Handler, handlerRunner } from './daemon/index.ts';
 import { type MemoryClient, memoryClient } from './memory/index.ts';
 import type { GatheredReply, RecallInput, TaskRecord } from './protocol/index.ts';

@@ -4,5 +4,5 @@ export { type AgentView, listAgents } from './agents.ts';
 export { examine, type Finding } from './examine.ts';
 export { type GatherOptions, recallFromAll } from './recall.ts';
 export { type RepositoryState, readRepositoryState } from './repository.ts';
-export { canServe } from './served.ts';
+export { canAnyServe, canServe } from './served.ts';
 export { type ClusterStatus, type Degraded, type LaneStatus, readStatus } from './status.ts';

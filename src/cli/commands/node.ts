@@ -4,8 +4,8 @@ import { parseId } from '../../protocol/index.ts';
 import { listTasks } from '../../tasks/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
+import { nodeStateText } from '../node-rows.ts';
 import { age, colors, printJson, printLine, safe, stateText } from '../print.ts';
-import { nodeStateText } from './nodes.ts';
 
 export const node = command({
   name: 'node',

@@ -1,8 +1,9 @@
 // `orch nodes`: who is there.
-import { lookAtNodes, type NodeView } from '../../nodes/index.ts';
+import { lookAtNodes } from '../../nodes/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
-import { age, colors, printJson, printLine, printTable, safe } from '../print.ts';
+import { nodeRow } from '../node-rows.ts';
+import { printJson, printLine, printTable } from '../print.ts';
 
 export const nodes = command({
   name: 'nodes',
@@ -26,28 +27,3 @@ export const nodes = command({
     );
   },
 });
-
-export function nodeRow(view: NodeView): string[] {
-  const { id, record, heardAt, presence } = view;
-  // What a node did that is gone, nobody does now.
-  const now = presence === 'live' || presence === 'silent' ? record : undefined;
-  const percent = (value: number | undefined) => (value === undefined ? '-' : `${Math.round(value)}%`);
-  return [
-    id,
-    nodeStateText(view),
-    now ? `${now.capacity.currentWorkers}/${now.capacity.maxWorkers}` : '-',
-    percent(now?.metrics.cpuPercent),
-    percent(now?.metrics.memoryPercent),
-    age(heardAt.toISOString()),
-    safe(record?.host ?? '-'),
-    safe(record?.capabilities.join(',') || '-'),
-    safe(record?.agents.map(agent => agent.id).join(',') || '-'),
-  ];
-}
-
-/** What it is now: its own word while it answers, and what became of it where it does not. */
-export function nodeStateText({ presence, record }: NodeView): string {
-  if (presence !== 'live') return presence === 'offline' ? colors.gray(presence) : colors.red(presence);
-  const state = record?.state ?? 'ready';
-  return state === 'ready' ? colors.green(state) : colors.yellow(state);
-}

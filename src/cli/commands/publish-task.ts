@@ -114,7 +114,7 @@ export const publishTask = command({
 // loaded and read who is there.
 async function isServed(bus: Bus, priority: Priority, lane: string): Promise<boolean> {
   if (((await bus.lanes.find(priority, lane))?.idleWorkers ?? 0) > 0) return true;
-  const { canAnyServe } = await import('../../cluster/served.ts');
+  const { canAnyServe } = await import('../../cluster/index.ts');
   return canAnyServe(bus, lane);
 }
 

@@ -5,8 +5,8 @@ import { type ClusterStatus, readStatus } from '../../cluster/index.ts';
 import { messageOf, PRIORITIES } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, interrupted, jsonArg, withBus } from '../connection.ts';
+import { nodeRow } from '../node-rows.ts';
 import { age, colors, isTerminal, printJson, printLine, safe, tableLines } from '../print.ts';
-import { nodeRow } from './nodes.ts';
 
 const REDRAW_MS = 1_000;
 const PATIENCE_MS = 2_000;

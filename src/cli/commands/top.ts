@@ -18,7 +18,7 @@ export const top = command({
       });
     }
     const actor = actorOf(args);
-    const { showTop } = await import('../top/show.tsx');
+    const { showTop } = await import('../top/index.ts');
     await withBus(args, bus => showTop(bus, actor));
   },
 });

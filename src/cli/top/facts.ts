@@ -2,7 +2,7 @@
 import type { NodeView } from '../../nodes/index.ts';
 import { formatDuration, type TaskRecord } from '../../protocol/index.ts';
 import type { JournalLine } from '../../tasks/index.ts';
-import { nodeStateText } from '../commands/nodes.ts';
+import { nodeStateText } from '../node-rows.ts';
 import { age, colors, stateText } from '../print.ts';
 import { foundOf, type Page, type Picture } from './picture.ts';
 import { oneLine } from './text.ts';

@@ -3,7 +3,7 @@ import type { LaneStatus } from '../../cluster/index.ts';
 import type { NodeView } from '../../nodes/index.ts';
 import { isWaiting, PRIORITIES } from '../../protocol/index.ts';
 import type { TaskLine } from '../../tasks/index.ts';
-import { nodeRow } from '../commands/nodes.ts';
+import { nodeRow } from '../node-rows.ts';
 import { age, colors, stateText } from '../print.ts';
 import {
   type Cursor,
