@@ -1,5 +1,6 @@
-// Nodes and agents as data: the record by which a node is present, what is written about nodes and agents, who owns an
-// agent, who does the chores, and what a node is asked. Unknown fields are kept, so that a newer node loses nothing.
+// Nodes and agents as data: a node's record in the bucket of nodes, the journal entries of nodes and agents, who owns an
+// agent, who holds the chores lease, and the requests to a node with their reply. Unknown fields are kept, so that
+// nothing of what a newer node writes is lost.
 import * as z from 'zod';
 import { CAPABILITIES_PER_WORKER_MAX } from './names.ts';
 import { timestamp } from './time.ts';
@@ -17,6 +18,8 @@ export const LEASE_MARGIN_MS = 2_000;
 export const AGENTS_PER_NODE_MAX = 256;
 export const AGENT_TTL_MS_DEFAULT = 90_000;
 export const NODE_LABELS_MAX = 32;
+/** The longest time that a request to drain can give running tasks. */
+export const DRAIN_TIMEOUT_MS_MAX = 86_400_000;
 
 const Protocol = z
   .looseObject({
@@ -190,6 +193,20 @@ export const LeaseRecord = z
   })
   .describe('The value of a key in the bucket `orch-leases`: who does what only one may do.');
 export type LeaseRecord = z.infer<typeof LeaseRecord>;
+
+export const DrainRequest = z
+  .looseObject({
+    timeoutMs: z
+      .int()
+      .min(0)
+      .max(DRAIN_TIMEOUT_MS_MAX)
+      .optional()
+      .describe(
+        'how long running tasks get before they are given back to the queue; absent = the node’s own setting',
+      ),
+  })
+  .describe('The request on `node.<node>.drain`; an empty payload means the same as `{}`.');
+export type DrainRequest = z.infer<typeof DrainRequest>;
 
 export const NodeReply = z
   .looseObject({

@@ -1,6 +1,6 @@
-// `orch drain`, `orch pause`, `orch resume`: what a node is told from afar.
+// `orch drain`, `orch pause`, `orch resume`: requests to one node, each printed as the state that the node is in after it.
 import { askNode } from '../../nodes/index.ts';
-import { type NodeVerb, parseDuration, parseId } from '../../protocol/index.ts';
+import { DRAIN_TIMEOUT_MS_MAX, type NodeVerb, parseDuration, parseId } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
 import { printJson, printLine } from '../print.ts';
@@ -28,7 +28,7 @@ export const drainNode = command({
       args,
       args.within === undefined
         ? {}
-        : { timeoutMs: parseDuration(args.within, '--within', { maxMs: 86_400_000 }) },
+        : { timeoutMs: parseDuration(args.within, '--within', { maxMs: DRAIN_TIMEOUT_MS_MAX }) },
     ),
 });
 
