@@ -69,6 +69,11 @@ export class AgentKeeper {
     return owned !== undefined && performance.now() < owned.renewedAt + ttlMs - marginOf(ttlMs);
   }
 
+  /** What the node's record shows. */
+  presence(): { agents: NodeAgent[]; waitingAgents: string[] } {
+    return { agents: this.agents, waitingAgents: this.missing };
+  }
+
   /** Returns when each agent was tried for once. */
   async start(): Promise<void> {
     this.#isOpen = true;

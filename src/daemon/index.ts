@@ -1,13 +1,13 @@
 // The daemon: the process of a node.
 export type { Chore, ChoreContext } from './chores/index.ts';
-export { Daemon, type DaemonOptions, SERVICE_NAME } from './daemon.ts';
+export { Daemon, type DaemonOptions, DRAIN_TIMEOUT_MS } from './daemon.ts';
 export { type HealthServer, serveHealth } from './health.ts';
 export type { Metrics } from './metrics.ts';
+export { SERVICE_NAME } from './requests.ts';
 export { type Logger, silent, type Telemetry } from './service/index.ts';
 export {
   AttemptStopped,
   CONCURRENCY_MAX,
-  DRAIN_TIMEOUT_MS,
   defaultNode,
   type ExecOptions,
   execRunner,

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../bus/index.ts';
 import { Lease, type Tenure } from '../../leases/index.ts';
 import { CHORES_LEASE, type ChoreCount, messageOf } from '../../protocol/index.ts';
-import type { Logger } from '../service/index.ts';
+import type { Logger, NodeService } from '../service/index.ts';
 
 const FAILURE_PAUSE_MS_MAX = 60_000;
 
@@ -40,7 +40,7 @@ export interface JanitorOptions {
   leaseTtlMs?: number;
 }
 
-export class Janitor {
+export class Janitor implements NodeService {
   readonly #bus: Bus;
   readonly #options: JanitorOptions;
   readonly #lease: Lease;
@@ -78,9 +78,14 @@ export class Janitor {
     this.#lease.start();
   }
 
-  /** Returns when no chore runs and the lease is given back. */
-  stop(): Promise<void> {
-    return this.#lease.stop();
+  finish(): Promise<void> {
+    return this.stop();
+  }
+
+  /** Returns when no chore runs and the lease is given back; without a server at once, for a chore waits in vain. */
+  async stop(): Promise<void> {
+    const ended = this.#lease.stop();
+    if (this.#bus.server.isConnected) await ended;
   }
 
   async #work(tenure: Tenure): Promise<void> {

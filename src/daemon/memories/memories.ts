@@ -35,7 +35,7 @@ import {
   SearchRequest,
   StatisticsRequest,
 } from '../../protocol/index.ts';
-import type { Logger } from '../service/index.ts';
+import type { Logger, NodeService } from '../service/index.ts';
 
 /** The name of the micro service that every owned agent is. */
 export const AGENT_SERVICE_NAME = 'orch-agent';
@@ -67,7 +67,7 @@ interface Open {
   memory: Memory | undefined;
 }
 
-export class Memories {
+export class Memories implements NodeService {
   readonly #bus: Bus;
   readonly #options: MemoriesOptions;
   readonly #groups: Groups;
@@ -80,6 +80,15 @@ export class Memories {
     const { embedder } = options;
     this.#options = embedder ? { ...options, embedder: sharedEmbedder(embedder) } : options;
     this.#groups = new Groups(bus);
+  }
+
+  /** Opens and serves the memories of the agents that are owned. */
+  start(): Promise<void> {
+    return this.follow();
+  }
+
+  presence(): { features: string[] } {
+    return { features: ['memory'] };
   }
 
   /** Answers what is asked of all, on a node's own service. */
@@ -99,7 +108,7 @@ export class Memories {
   }
 
   /** Closes all. */
-  async close(): Promise<void> {
+  async stop(): Promise<void> {
     await this.#work;
     clearTimeout(this.#retry);
     await Promise.all([...this.#open.keys()].map(agent => this.#closeOne(agent)));

@@ -2,4 +2,4 @@
 export { type ExecOptions, execRunner, taskEnvironment } from './exec.ts';
 export { type Handler, type HandlerContext, handlerRunner, TryLater } from './handler.ts';
 export { AttemptStopped, type RunContext, type RunnableTask, type Runner, type RunOutcome } from './run.ts';
-export { CONCURRENCY_MAX, DRAIN_TIMEOUT_MS, defaultNode, Worker, type WorkerOptions } from './worker.ts';
+export { CONCURRENCY_MAX, defaultNode, Worker, type WorkerOptions } from './worker.ts';
