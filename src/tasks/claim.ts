@@ -13,7 +13,7 @@ import { readMessage } from './message.ts';
 
 export type ClaimOutcome =
   | { kind: 'claimed'; attempt: Attempt }
-  /** Somebody else has it. The delivery is over for us. */
+  /** Another worker has it. The delivery is over for this one. */
   | { kind: 'taken'; by: string | undefined; at: string | undefined }
   /** Final, a duplicate, out of attempts, or not a task at all; the message was removed. */
   | { kind: 'gone'; why: string }
@@ -26,98 +26,100 @@ export interface Claimant {
   leaseMs: number;
 }
 
+/** A delivery of a valid task, and the worker that wants it. */
+interface Case {
+  bus: Bus;
+  delivery: Delivery;
+  claimant: Claimant;
+  message: TaskMessage;
+  /** The record of the task where the journal knows nothing of it. */
+  fresh: TaskRecord;
+}
+
 /** Claims what a delivery brings. Throws `unavailable` when the journal cannot be reached; the lease then runs out. */
 export async function claim(bus: Bus, delivery: Delivery, claimant: Claimant): Promise<ClaimOutcome> {
   const read = readMessage(delivery);
   if (read.kind === 'invalid') return refuse(bus, delivery, claimant, read);
   const { address, message } = read;
   const fresh = queuedRecord(address, message, message.createdAt ?? delivery.storedAt.toISOString());
+  const given: Case = { bus, delivery, claimant, message, fresh };
   if (delivery.deliveryCount > 1 || waitMs(fresh, new Date()) > 0) {
     // A replica that lags could show an end that a retry has undone since, and the message would be dropped.
-    const last = await lastEntry(bus, fresh.id, 'leader');
-    return decide(bus, delivery, claimant, message, fresh, last);
+    return decide(given, await lastEntry(bus, fresh.id, 'leader'));
   }
-  const appended = await writeClaim(bus, delivery, claimant, fresh, 0);
-  if (appended.kind === 'conflict') return decide(bus, delivery, claimant, message, fresh, appended.last);
-  return claimed(bus, delivery, claimant, message, appended);
+  const appended = await writeClaim(given, fresh, 0);
+  return appended.kind === 'conflict' ? decide(given, appended.last) : claimed(given, appended);
 }
 
-async function decide(
-  bus: Bus,
-  delivery: Delivery,
-  claimant: Claimant,
-  message: TaskMessage,
-  fresh: TaskRecord,
-  last: JournalLine | undefined,
-): Promise<ClaimOutcome> {
+async function decide(given: Case, last: JournalLine | undefined): Promise<ClaimOutcome> {
+  const { bus, delivery, claimant, fresh } = given;
   const record = !last || last.type === 'queued' ? fresh : last.task;
+  const fence = fenceOf(last);
   const decision = decideClaim(record, delivery.queueSeq, new Date());
-  if (decision.kind === 'drop') {
-    delivery.ack();
-    return { kind: 'gone', why: record.state };
-  }
-  if (decision.kind === 'revive') {
-    const revived = await append(bus, record, { type: 'requeued' }, claimant.actor, { fence: fenceOf(last) });
-    const now = revived.kind === 'written' ? await lastEntry(bus, fresh.id, 'leader') : revived.last;
-    return decide(bus, delivery, claimant, message, fresh, now);
-  }
-  if (decision.kind === 'wait') {
-    delivery.nak(decision.delayMs);
-    return { kind: 'later', delayMs: decision.delayMs };
-  }
-  if (decision.kind === 'take-over') {
-    // A first delivery cannot be a lease that ran out.
-    if (delivery.deliveryCount === 1 || (await isHeld(bus, record))) {
-      const delayMs = record.leaseMs ?? claimant.leaseMs;
-      delivery.nak(delayMs);
-      return { kind: 'later', delayMs };
+  switch (decision.kind) {
+    case 'drop':
+      delivery.ack();
+      return { kind: 'gone', why: record.state };
+    case 'revive': {
+      const revived = await append(bus, record, { type: 'requeued' }, claimant.actor, { fence });
+      return decide(
+        given,
+        revived.kind === 'written' ? await lastEntry(bus, fresh.id, 'leader') : revived.last,
+      );
     }
-    if (attemptsUsed(record) >= record.maxAttempts)
-      return bury(bus, delivery, claimant, record, fenceOf(last));
+    case 'wait':
+      return giveBackFor(delivery, decision.delayMs);
+    case 'take-over': {
+      // A first delivery cannot be a lease that ran out.
+      const isHeldNow = delivery.deliveryCount === 1 || (await isHeld(bus, record));
+      if (isHeldNow) return giveBackFor(delivery, record.leaseMs ?? claimant.leaseMs);
+      if (attemptsUsed(record) >= record.maxAttempts) return bury(given, record, fence);
+      break;
+    }
+    default:
   }
-  const appended = await writeClaim(bus, delivery, claimant, record, fenceOf(last));
-  if (appended.kind === 'written') return claimed(bus, delivery, claimant, message, appended);
-  // Who came first holds the current delivery, or ended the task; its acknowledgement is the one that counts.
-  return { kind: 'taken', by: appended.last?.actor, at: appended.last?.at };
+  const appended = await writeClaim(given, record, fence);
+  return appended.kind === 'written' ? claimed(given, appended) : takenBy(appended.last);
 }
+
+function giveBackFor(delivery: Delivery, delayMs: number): ClaimOutcome {
+  delivery.nak(delayMs);
+  return { kind: 'later', delayMs };
+}
+
+// The holder of the current delivery, or the writer of the end, came first; its acknowledgement is the one that counts.
+const takenBy = (last: JournalLine | undefined): ClaimOutcome => ({
+  kind: 'taken',
+  by: last?.actor,
+  at: last?.at,
+});
 
 // The worker of the last attempt died with it, as often as it was allowed to.
 async function bury(
-  bus: Bus,
-  delivery: Delivery,
-  { actor }: Claimant,
+  { bus, delivery, claimant }: Case,
   record: TaskRecord,
   fence: number,
 ): Promise<ClaimOutcome> {
   const error = `${record.node ?? 'the worker'} fell silent in attempt ${record.attempt}`;
   await keepDeadLetter(bus, record.id, delivery.queueSeq);
-  const appended = await append(bus, record, { type: 'failed', reason: 'lease-lost', error }, actor, {
-    fence,
-  });
-  if (appended.kind === 'conflict') return { kind: 'taken', by: appended.last?.actor, at: appended.last?.at };
+  const change = { type: 'failed', reason: 'lease-lost', error } as const;
+  const appended = await append(bus, record, change, claimant.actor, { fence });
+  if (appended.kind === 'conflict') return takenBy(appended.last);
   delivery.ack();
   return { kind: 'gone', why: 'failed' };
 }
 
-function writeClaim(
-  bus: Bus,
-  delivery: Delivery,
-  { actor, leaseMs }: Claimant,
-  record: TaskRecord,
-  fence: number,
-) {
-  return append(bus, record, { type: 'claimed', node: actor, queueSeq: delivery.queueSeq, leaseMs }, actor, {
-    fence,
-  });
+function writeClaim({ bus, delivery, claimant }: Case, record: TaskRecord, fence: number) {
+  const { actor, leaseMs } = claimant;
+  const change = { type: 'claimed', node: actor, queueSeq: delivery.queueSeq, leaseMs } as const;
+  return append(bus, record, change, actor, { fence });
 }
 
 function claimed(
-  bus: Bus,
-  delivery: Delivery,
-  { actor }: Claimant,
-  message: TaskMessage,
+  { bus, delivery, claimant, message }: Case,
   { record, seq }: { record: TaskRecord; seq: number },
 ): ClaimOutcome {
+  const { actor } = claimant;
   return {
     kind: 'claimed',
     attempt: new Attempt(bus, delivery, { actor, input: message.input, record, fence: seq }),
@@ -125,7 +127,7 @@ function claimed(
 }
 
 // What is not a valid task ends as failed. Where a task of this id was brought back by a retry, it is that one's end;
-// where one has a life of its own, only the message goes.
+// where one has a life of its own, only the message is removed.
 async function refuse(
   bus: Bus,
   delivery: Delivery,
