@@ -8,7 +8,7 @@
 //
 // Promise: what was given to `later` is sent within HOLD_MS, or when `flush` is called.
 
-/** Nobody waits for an acknowledgement. One that is lost with its process brings a redelivery, as any lost one does. */
+/** No caller waits for an acknowledgement. One that is lost with its process causes a redelivery, as any lost one does. */
 const HOLD_MS = 20;
 
 /** A delivery. */

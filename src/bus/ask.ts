@@ -1,6 +1,5 @@
-// Questions to others: one to whoever serves a subject, or one to many whose answers are gathered until a deadline.
-// Promise: a question never outlives its time; that nobody is there, that nobody answers, and that somebody refuses are
-// three different answers.
+// Requests: one to the service of a subject, or one to many services whose replies are gathered until a deadline.
+// Promise: a request ends in its time. No service, no reply in time, and a refusal are three different outcomes.
 import {
   createInbox,
   headers,
@@ -23,17 +22,17 @@ import {
   PROTOCOL_HEADER,
 } from '../protocol/index.ts';
 
-/** What an answer returns that leaves the request to somebody else. */
+/** What a handler returns to leave the request to another service. */
 export const NO_ANSWER = Symbol('no answer');
 
-/** `nobody`: no one serves the subject. `silence`: somebody does, and did not answer in time. */
+/** `no-responder`: no service is there. `timeout`: one is, and did not reply in time. */
 export type Asked =
   | { kind: 'reply'; value: unknown; receivedAt: Date }
   | { kind: 'refused'; code: ErrorCode; message: string; advice: string | undefined }
-  | { kind: 'nobody' }
-  | { kind: 'silence' };
+  | { kind: 'no-responder' }
+  | { kind: 'timeout' };
 
-/** Asks whoever serves a subject. Throws `too_large` over the server's max_payload. */
+/** Sends a request to the service of a subject. Throws `too_large` over the server's max_payload. */
 export async function ask(
   nc: NatsConnection,
   subject: string,
@@ -45,26 +44,26 @@ export async function ask(
   if (payload.length > bytesMax) {
     throw new OrchError(
       'too_large',
-      `a question of ${payload.length} bytes on ${subject} is over the server's ${bytesMax}`,
+      `a request of ${payload.length} bytes on ${subject} is over the server's ${bytesMax}`,
     );
   }
   try {
     return readReply(await nc.request(subject, payload, { timeout: timeoutMs, headers: askHeaders() }));
   } catch (error) {
-    const isNobody =
+    const hasNoResponder =
       error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
-    return { kind: isNobody ? 'nobody' : 'silence' };
+    return { kind: hasNoResponder ? 'no-responder' : 'timeout' };
   }
 }
 
 export interface GatherOptions {
   deadlineMs: number;
   inboxPrefix?: string | undefined;
-  /** Hears each answer as it comes; true = that was the last one that was waited for. */
+  /** Called for each reply as it comes; true = it was the last expected one. */
   onReply(reply: Asked & { kind: 'reply' | 'refused' }): boolean;
 }
 
-/** Asks all who serve a subject, and returns when the last of them was heard, nobody is there, or time is up. */
+/** Sends a request to all services of a subject; returns at the last expected reply, without any service, or at the deadline. */
 export function gather(
   nc: NatsConnection,
   subject: string,
@@ -99,7 +98,7 @@ function askHeaders(): MsgHdrs {
   return all;
 }
 
-// What cannot be read is as good as no answer: it must not end the question.
+// An unreadable reply counts as none: it must not end the request.
 function readReply(msg: Msg): Asked {
   try {
     const value = decode(msg.data, encodingOf(msg.headers?.get(CONTENT_TYPE)));
@@ -108,6 +107,6 @@ function readReply(msg: Msg): Asked {
     const known = code !== undefined && code in ERROR_CODES ? (code as ErrorCode) : 'internal';
     return { kind: 'refused', code: known, message: message ?? 'no reason given', advice };
   } catch {
-    return { kind: 'silence' };
+    return { kind: 'timeout' };
   }
 }

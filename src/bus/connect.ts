@@ -1,5 +1,5 @@
 // The connection to NATS: who we are, where the server is, what it must be able to do.
-// Promises: a server that is too old or has no JetStream is refused here, in one line that says what was found and
+// Promises: a server that is too old or has no JetStream is refused here, in one line with what was found and
 // what is needed. Never: a password, token or seed in a message or a log.
 import { readFileSync } from 'node:fs';
 import {
@@ -100,13 +100,13 @@ function connectionOptions(servers: string[], given: ServerOptions): NodeConnect
   return connection;
 }
 
-// The client leaves out what a URL says of who is calling.
+// The client ignores credentials in a URL.
 function credentialsIn(servers: string[]): Pick<ServerOptions, 'user' | 'password' | 'token'> {
   for (const server of servers) {
-    const said = /\/\/([^@/]+)@/.exec(server)?.[1];
-    if (said === undefined) continue;
+    const userInfo = /\/\/([^@/]+)@/.exec(server)?.[1];
+    if (userInfo === undefined) continue;
     try {
-      const [name = '', password] = said.split(/:(.*)/s).map(decodeURIComponent);
+      const [name = '', password] = userInfo.split(/:(.*)/s).map(decodeURIComponent);
       return password === undefined ? { token: name } : { user: name, password };
     } catch {
       throw new OrchError(

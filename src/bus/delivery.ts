@@ -54,10 +54,10 @@ export class Delivery {
 
   /** The task is final: the message goes. */
   ack(): void {
-    this.#say('+ACK');
+    this.#send('+ACK');
   }
 
-  /** The same where nobody minds some milliseconds: out of a long queue it goes with others. */
+  /** The same where some milliseconds do not matter: out of a long queue it is sent together with others. */
   ackLate(): void {
     if (this.#lateAcks && this.pending >= LONG_QUEUE) this.#lateAcks.later(this);
     else this.ack();
@@ -65,12 +65,12 @@ export class Delivery {
 
   /** The lease starts anew. */
   working(): void {
-    this.#say('+WPI');
+    this.#send('+WPI');
   }
 
   /** Back to the lane, at once or after a delay in milliseconds. */
   nak(delayMs = 0): void {
-    this.#say(
+    this.#send(
       delayMs > 0
         ? `-NAK ${JSON.stringify({ delay: Math.ceil(Math.min(delayMs, NAK_DELAY_MS_MAX)) * 1_000_000 })}`
         : '-NAK',
@@ -89,7 +89,7 @@ export class Delivery {
     }
   }
 
-  #say(word: string): void {
+  #send(word: string): void {
     if (!this.#nc.isClosed()) this.#nc.publish(this.ackSubject, word);
   }
 }
@@ -112,8 +112,8 @@ function parseAckSubject(subject: string) {
 }
 
 /**
- * Gives back messages of a lane in the name of somebody who is gone. The server takes an acknowledgement from whoever
- * sends it, and of its subject it reads the stream sequence and a consumer sequence that was given out.
+ * Gives back messages of a lane for a worker that is gone. The server accepts an acknowledgement from any connection,
+ * and reads from its subject the stream sequence and a consumer sequence that was given out.
  */
 export async function redeliver(
   nc: NatsConnection,

@@ -61,7 +61,7 @@ export function toOrchError(error: unknown, doing: string): OrchError {
       'is a cluster electing a leader? try again',
     );
   if (cause instanceof NoRespondersError)
-    return fail('unavailable', 'nobody answers; JetStream is off or has no leader', 'run `orch doctor`');
+    return fail('unavailable', 'no stream answers; JetStream is off or has no leader', 'run `orch doctor`');
   if (
     cause instanceof ClosedConnectionError ||
     cause instanceof DrainingConnectionError ||

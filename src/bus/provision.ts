@@ -1,5 +1,5 @@
-// Makes the streams, buckets and lanes that orch needs, and says how those that exist differ from what it would make.
-// Whoever comes first provisions; doing it twice, or at the same time from many places, changes nothing.
+// Makes the streams, buckets and lanes that orch needs, and compares those that exist with what it would make.
+// The first client provisions; doing it twice, or at the same time from many places, changes nothing.
 import type {
   ClusterInfo,
   ConsumerConfig,
@@ -90,7 +90,7 @@ function laneInfo(info: ConsumerInfo): LaneInfo | undefined {
   );
 }
 
-/** One lane; undefined where nobody has published to it yet. Asked without the manager, which it would take to load. */
+/** One lane; undefined where no one has published to it yet. Asked without the manager, which takes long to load. */
 export async function findLane(
   nc: NatsConnection,
   priority: Priority,
@@ -148,7 +148,7 @@ async function queueInfo(manager: JetStreamManager, options: ProvisionOptions): 
   }
 }
 
-/** A peer that was not heard of for longer is away: they speak every second. */
+/** A peer that was silent for longer is away: peers send every second. */
 const PEER_SILENCE_NS = 5_000_000_000;
 
 export interface StreamReport {

@@ -88,7 +88,7 @@ export class Reader {
       const batch = await this.#batch(stream, { ...from, batch: BATCH, next_by_subj: options.filter });
       for (const [index, message] of batch.messages.entries()) {
         yield message;
-        // Whoever reads much holds up nobody else in the process.
+        // A long read must not block the rest of the process.
         if (index % TURN_MESSAGES === TURN_MESSAGES - 1) await turn();
       }
       const last = batch.messages.at(-1);
@@ -153,7 +153,7 @@ export class Reader {
     }
   }
 
-  // A batch comes as many messages on one inbox and ends with a 204 that says how many are left.
+  // A batch comes as many messages on one inbox and ends with a 204 that carries how many are left.
   #batchOnce(stream: string, request: object): Promise<Batch | 'silence'> {
     return new Promise((resolve, reject) => {
       const messages: Stored[] = [];

@@ -40,7 +40,7 @@ interface Waiting {
   headers: MsgHdrs | undefined;
   deadline: number;
   sentAt: number;
-  /** The last answer that a later try may change; what the deadline's error says. */
+  /** The last answer that a later try may change; the message of the deadline's error. */
   refusal: string;
   resolve(outcome: WriteOutcome): void;
   reject(error: OrchError): void;

@@ -1,4 +1,4 @@
-// A node over HTTP, for Prometheus and for whoever restarts what is not well: `/metrics`, `/healthz`, `/readyz`.
+// A node over HTTP, for Prometheus and for what restarts an unhealthy node: `/metrics`, `/healthz`, `/readyz`.
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Bus } from '../bus/index.ts';
@@ -6,7 +6,7 @@ import { messageOf, OrchError } from '../protocol/index.ts';
 import type { Daemon } from './daemon.ts';
 import type { Metrics } from './metrics.ts';
 
-/** Streams are looked for this often at most, however often somebody asks. */
+/** Streams are inspected this often at most, however often a probe asks. */
 const STREAMS_CACHE_MS = 2_000;
 
 export interface HealthServer {
@@ -32,7 +32,7 @@ export async function serveHealth(
         text => answer(response, 200, text, sources.metrics.contentType),
         (error: unknown) => answer(response, 500, `${messageOf(error)}\n`),
       );
-    } else answer(response, 404, 'here are /metrics, /healthz and /readyz\n');
+    } else answer(response, 404, 'not found: /metrics, /healthz and /readyz are served\n');
   });
   await listen(server, host, port);
   const { port: taken } = server.address() as AddressInfo;

@@ -1,7 +1,7 @@
 // How busy this machine is.
 import { cpus, freemem, totalmem } from 'node:os';
 
-/** Shorter than this says nothing: the system counts in ticks of 10 ms. */
+/** A shorter window is too coarse: the system counts in ticks of 10 ms. */
 const WINDOW_MS_MIN = 1_000;
 
 /** Measures CPU use from one reading to the next, over all cores. */

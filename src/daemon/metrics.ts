@@ -25,7 +25,7 @@ export class Metrics implements Telemetry {
   readonly #renewals = this.#counter('orch_lease_renewals_total', 'renewals of leases on tasks');
   readonly #fenced = this.#counter(
     'orch_fenced_writes_total',
-    'ends of attempts that were refused, the task being somebody else’s',
+    'completions rejected because the lease was lost',
   );
   readonly #attempts = new Counter({
     name: 'orch_attempts_total',
@@ -180,7 +180,7 @@ interface ClusterFigures {
   ratio: Figures;
 }
 
-/** Not 0: nobody knows, or nothing waits that could be compared with. */
+/** Not 0: it is unknown, or nothing waits to compare with. */
 const NO_RATIO: Figures = [[{}, Number.NaN]];
 const NOTHING: ClusterFigures = {
   tasks: [],

@@ -63,11 +63,11 @@ export async function askMemory<V extends MemoryVerb>(
         asked.message,
         asked.advice === undefined ? {} : { advice: asked.advice },
       );
-    case 'nobody':
+    case 'no-responder':
       throw new OrchError('not_found', `no node owns agent ${agent}`, {
         advice: '`orch agents` shows who owns what',
       });
-    case 'silence':
+    case 'timeout':
       throw new OrchError('unavailable', `the owner of agent ${agent} did not answer within ${timeoutMs} ms`);
   }
 }

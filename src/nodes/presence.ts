@@ -144,7 +144,7 @@ export class Presence {
     for (let tries = 0; tries < 2; tries++) {
       const subject = nodeRequestSubject(other.id, 'ping');
       const { kind } = await this.#bus.requests.ask(subject, undefined, HOLDER_ANSWER_MS);
-      if (kind !== 'nobody') return true;
+      if (kind !== 'no-responder') return true;
       if (tries === 0) await sleep(HOLDER_START_MS);
     }
     // A key that is gone by now has expired, or its holder has left.

@@ -100,7 +100,7 @@ export async function askNode(
   const reply = asked.kind === 'reply' ? readNodeReply(asked.value) : undefined;
   if (reply) return reply;
   const { presence } = await lookAtNode(bus, id);
-  if (asked.kind === 'nobody')
+  if (asked.kind === 'no-responder')
     throw new OrchError(
       'unavailable',
       `node ${id} cannot be asked: it is ${presence === 'live' ? 'gone' : presence}`,

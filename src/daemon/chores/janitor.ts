@@ -27,7 +27,7 @@ export interface Chore {
   name: string;
   /** The pause between two rounds. */
   everyMs: number;
-  /** Makes what one tenure remembers, and hears what makes a round due at once. */
+  /** Makes the state of one tenure; `wake` makes a round due at once. */
   begin(context: ChoreContext, wake: () => void): { round(): Promise<number> };
 }
 
@@ -58,7 +58,7 @@ export class Janitor implements NodeService {
         chores: Object.fromEntries(this.#counts),
       }),
       work: tenure => this.#work(tenure),
-      onError: error => options.logger.warn({ error: messageOf(error) }, 'the chores lease'),
+      onError: error => options.logger.warn({ error: messageOf(error) }, 'chores lease failed'),
       ...(options.leaseTtlMs === undefined ? {} : { ttlMs: options.leaseTtlMs }),
     });
   }
@@ -91,10 +91,10 @@ export class Janitor implements NodeService {
   async #work(tenure: Tenure): Promise<void> {
     const { logger, healthyForMs, holder, chores } = this.#options;
     this.#since = new Date();
-    logger.info({ lease: tenure.revision }, 'does the chores of the cluster');
+    logger.info({ lease: tenure.revision }, 'acquired the chores lease');
     const context: ChoreContext = { bus: this.#bus, actor: holder.node, tenure, logger, healthyForMs };
     await Promise.all(chores.map(chore => this.#repeat(chore, context)));
-    logger.info({ lease: tenure.revision }, 'no longer does the chores');
+    logger.info({ lease: tenure.revision }, 'released the chores lease');
   }
 
   async #repeat(chore: Chore, context: ChoreContext): Promise<void> {

@@ -1,5 +1,5 @@
 // Takes tasks that ended well or were cancelled a day ago off the board, so that lists stay short; the journal keeps
-// them. Dead letters stay: somebody is to look at them.
+// them. Dead letters stay: a person has to look at them.
 import { trimBoard } from '../../tasks/index.ts';
 import type { Chore } from './janitor.ts';
 

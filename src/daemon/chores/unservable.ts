@@ -1,4 +1,4 @@
-// Says of waiting tasks that no live node can serve their lane, and says when that is over. Once each.
+// Marks waiting tasks whose lane no live node can serve, and unmarks them when one can. One entry each.
 import type { LaneInfo } from '../../bus/index.ts';
 import { canServe } from '../../cluster/index.ts';
 import { readNodes } from '../../nodes/index.ts';
@@ -78,12 +78,12 @@ async function unflag(
     if (done >= ROUND_MAX) break;
     tenure.check();
     flagged.delete(id);
-    const said = await flagService(bus, id, true, () => undefined, actor).catch((error: unknown) => {
+    const isWritten = await flagService(bus, id, true, () => undefined, actor).catch((error: unknown) => {
       flagged.set(id, consumer);
-      logger.warn({ task: id, error: messageOf(error) }, 'cannot say that a task can be served again');
+      logger.warn({ task: id, error: messageOf(error) }, 'cannot mark a task as servable again');
       return false;
     });
-    if (said) done++;
+    if (isWritten) done++;
   }
   return done;
 }

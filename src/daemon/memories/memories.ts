@@ -1,8 +1,8 @@
 // The memories of the agents that a node owns: opened when an agent comes, served on its subjects, closed when it goes.
 // Promises:
-//  1. Only a node that owns an agent at that moment answers for it; one that does so no more is silent.
+//  1. Only a node that owns an agent at that moment answers for it; a former owner is silent.
 //  2. A question to all is answered once, for all agents of this node that the asker may read.
-//  3. A memory that cannot be opened is said so to whoever asks, with its file; the other agents go on.
+//  3. A question to a memory that cannot be opened is refused with the reason and its file; the other agents go on.
 
 import { type AgentKeeper, Groups } from '../../agents/index.ts';
 import { type Bus, NO_ANSWER, type Request, type Service } from '../../bus/index.ts';
@@ -102,7 +102,7 @@ export class Memories implements NodeService {
     this.#work = this.#work
       .then(() => this.#followNow())
       .catch(error =>
-        this.#options.logger.error({ error: messageOf(error) }, 'the memories of agents cannot be served'),
+        this.#options.logger.error({ error: messageOf(error) }, 'cannot serve the memories of agents'),
       );
     return this.#work;
   }
@@ -123,7 +123,7 @@ export class Memories implements NodeService {
       if (open) await this.#closeOne(id);
       await this.#openOne(agent);
     }
-    // What cannot be opened now may be locked by somebody who ends, or be repaired.
+    // What cannot be opened now may be locked by a process that ends, or be repaired.
     clearTimeout(this.#retry);
     if ([...this.#open.values()].some(({ memory }) => !memory))
       this.#retry = setTimeout(() => void this.follow(), RETRY_MS).unref();
@@ -147,7 +147,7 @@ export class Memories implements NodeService {
         ...(error instanceof OrchError && error.advice !== undefined ? { advice: error.advice } : {}),
         cause: error,
       });
-      logger.error({ agent: agent.id, error: messageOf(error) }, 'the memory of an agent cannot be opened');
+      logger.error({ agent: agent.id, error: messageOf(error) }, 'cannot open the memory of an agent');
     }
     const service = await this.#serveOne(agent.id, memory).catch(async error => {
       if (!(memory instanceof OrchError)) await memory.close();
@@ -167,7 +167,7 @@ export class Memories implements NodeService {
     });
     for (const verb of MEMORY_VERBS) {
       service.serve(verb, memorySubject(agent, verb), async ({ body }) => {
-        // Whoever owns it now answers; what this node would say would be heard first.
+        // Promise 1: the present owner answers, and this node's reply could arrive first.
         if (!this.#options.keeper.owns(agent)) return NO_ANSWER;
         await this.#learnGroup(body);
         if (memory instanceof OrchError) throw this.#mayRead(agent, body) ? memory : unreadable(agent);
@@ -240,6 +240,6 @@ const unreadable = (agent: string) =>
   new OrchError('unavailable', `the memory of agent ${agent} cannot be asked at the moment`);
 
 function answer(memory: Memory, verb: MemoryVerb, body: unknown): Promise<unknown> {
-  // What is wrong with it the memory says itself.
+  // The memory checks the body itself.
   return memory[verb]((body ?? {}) as never);
 }

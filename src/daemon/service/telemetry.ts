@@ -1,4 +1,4 @@
-// What a worker says of its work as it goes, for whoever counts it and for the agents that are on it.
+// What a worker reports of its work, for metrics and for the agents that are put on tasks.
 import type { AgentStatus, TaskRecord } from '../../protocol/index.ts';
 
 export interface Telemetry {
@@ -7,16 +7,16 @@ export interface Telemetry {
   claimed(record: TaskRecord): void;
   /** A lease was renewed. */
   renewed(): void;
-  /** An attempt ended; `fenced`: its end was refused, for the task is somebody else's by now. */
+  /** An attempt ended; `fenced`: its end was refused, because another holder has the task. */
   ended(record: TaskRecord, how: 'written' | 'fenced'): void;
 }
 
 export const uncounted: Telemetry = { delivered() {}, claimed() {}, renewed() {}, ended() {} };
 
-/** Who puts agents on tasks. */
+/** Puts agents on tasks. */
 export interface AgentDesk {
   /** The agent that works on a task; undefined when none is free. */
   assign(task: string): string | undefined;
-  /** How an agent's task goes. */
+  /** Reports the status of an agent's task. */
   report(agent: string, status: AgentStatus): void;
 }

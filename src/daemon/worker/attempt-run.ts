@@ -41,14 +41,14 @@ export class AttemptRun {
     this.#attempt = attempt;
     this.#watch = new AttemptWatch(attempt, leaseMs, () => host.telemetry.renewed());
     const address = { taskId: record.id, attempt: record.attempt, actor: host.node };
-    this.#output = new OutputSink(host.bus, address, () => this.#watch.heard());
+    this.#output = new OutputSink(host.bus, address, () => this.#watch.alive());
   }
 
   get taskId(): string {
     return this.#attempt.id;
   }
 
-  /** Whether it is at work: neither over nor told to stop. */
+  /** Whether it is at work: neither over nor being stopped. */
   get isAtWork(): boolean {
     return !this.#attempt.isOver && !this.#watch.stopped;
   }
@@ -120,7 +120,7 @@ export class AttemptRun {
 function endAttempt(attempt: Attempt, watch: AttemptWatch, outcome: RunOutcome): Promise<Written> {
   const { stopped } = watch;
   if (stopped?.reason === 'fenced') return Promise.resolve('fenced');
-  // A run that finished before it was told to stop is done.
+  // A run that finished before the stop reached it is done.
   if (outcome.kind === 'done') return attempt.done(outcome.result, outcome.exitCode);
   if (stopped?.reason === 'drain') return attempt.release({ reason: 'drain', pause: false });
   const exit = outcome.exitCode === undefined ? {} : { exitCode: outcome.exitCode };

@@ -19,7 +19,7 @@ export class HandlerContext {
   readonly traceparent: string;
   /** Prints a line to the task's output. */
   readonly log: (text: string) => void;
-  /** Says that the task is alive and how far it is; also feeds the stall limit. */
+  /** Reports progress; also resets the stall limit. */
   readonly progress: (text: string) => void;
   readonly #attempt: RunContext;
 

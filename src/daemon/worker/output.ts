@@ -31,7 +31,7 @@ export class OutputSink {
   #dropped = 0;
   #lastLine = '';
 
-  /** `onLine` hears of every line, for the stall limit. */
+  /** `onLine` is called for every line, for the stall limit. */
   constructor(bus: Bus, address: { taskId: string; attempt: number; actor: string }, onLine: () => void) {
     this.#bus = bus;
     this.#subject = outputSubject(address.taskId, address.attempt, address.actor);

@@ -21,7 +21,7 @@ const STOPPED: Record<StopReason, string> = {
   timeout: 'the attempt ran longer than its time limit',
   stalled: 'the attempt was silent for longer than its stall limit',
   drain: 'the worker is being drained',
-  fenced: 'the task was cancelled, or is run by somebody else since the lease ran out',
+  fenced: 'the task was cancelled, or another worker has it since the lease ran out',
 };
 
 /** A claimed task, as its runner sees it. */

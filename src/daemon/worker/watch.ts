@@ -1,6 +1,6 @@
 // Keeps watch over one running attempt: renews its lease, and stops it when it is over time, silent, fenced or drained.
 // Promise: as long as the watch is open and the attempt is neither stalled nor stopped, the lease is renewed every
-// third of its length; a lost fence is noticed within the same time, whether or not an event told of it.
+// third of its length; a lost fence is noticed within the same time, with or without an event.
 import type { Attempt } from '../../tasks/index.ts';
 import { AttemptStopped, type StopReason } from './run.ts';
 
@@ -10,7 +10,7 @@ export class AttemptWatch {
   #controller: AbortController | undefined;
   #stopped: AttemptStopped | undefined;
   readonly #timers: NodeJS.Timeout[] = [];
-  #heardAt = performance.now();
+  #aliveAt = performance.now();
 
   constructor(attempt: Attempt, leaseMs: number, onRenew: () => void) {
     this.#attempt = attempt;
@@ -34,14 +34,14 @@ export class AttemptWatch {
     return this.#controller.signal;
   }
 
-  /** Why the attempt was told to stop; undefined while it was not. */
+  /** Why the attempt must stop; undefined while it may run. */
   get stopped(): AttemptStopped | undefined {
     return this.#stopped;
   }
 
   /** The attempt showed a sign of life. */
-  heard(): void {
-    this.#heardAt = performance.now();
+  alive(): void {
+    this.#aliveAt = performance.now();
   }
 
   stop(reason: StopReason): void {
@@ -50,7 +50,7 @@ export class AttemptWatch {
     this.#controller?.abort(this.#stopped);
   }
 
-  /** Reads the journal now, because something was heard about the task. */
+  /** Reads the journal now, because an event named the task. */
   async checkFence(): Promise<void> {
     if (this.#attempt.isOver) return;
     // A server that is away decides nothing; the write at the end will.
@@ -71,6 +71,6 @@ export class AttemptWatch {
   }
 
   #checkStall(stallTimeoutMs: number): void {
-    if (performance.now() - this.#heardAt >= stallTimeoutMs) this.stop('stalled');
+    if (performance.now() - this.#aliveAt >= stallTimeoutMs) this.stop('stalled');
   }
 }
