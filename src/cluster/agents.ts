@@ -14,7 +14,7 @@ export interface AgentView extends NodeAgent {
   since: string;
 }
 
-/** All agents that are owned. What they do is what their nodes say. */
+/** All agents that are owned. What each does is in its node's record. */
 export async function listAgents(bus: Bus, nodes?: readonly NodeView[]): Promise<AgentView[]> {
   const [keys, views] = await Promise.all([bus.buckets.open(AGENTS).list(), nodes ?? readNodes(bus)]);
   const agents = keys.flatMap(({ value }) => readAgentRecord(value) ?? []);
@@ -23,14 +23,14 @@ export async function listAgents(bus: Bus, nodes?: readonly NodeView[]): Promise
 
 function viewAgent(agent: AgentRecord, nodes: readonly NodeView[]): AgentView {
   const node = nodes.find(({ id }) => id === agent.node)?.record;
-  const said =
+  const reported =
     node?.incarnation === agent.incarnation ? node.agents.find(({ id }) => id === agent.id) : agent;
   return {
     id: agent.id,
     visibility: agent.visibility,
     ...(agent.group === undefined ? {} : { group: agent.group }),
-    status: said?.status ?? 'idle',
-    ...(said?.task === undefined ? {} : { task: said.task }),
+    status: reported?.status ?? 'idle',
+    ...(reported?.task === undefined ? {} : { task: reported.task }),
     owner: agent.node ?? agent.incarnation,
     host: agent.host,
     hasDaemon: agent.node !== undefined,

@@ -1,6 +1,6 @@
 // One attempt at a task: the lease that keeps it, and the fence that lets only its holder write about it.
 // Each write expects the sequence of the attempt's own last write. An attempt that lost its lease is so refused by the
-// server, and learns it as the value `fenced`; it must then stop, and its result is nobody's.
+// server, which is the value `fenced`. The worker must then stop; its result is discarded.
 import type { Bus, Delivery } from '../bus/index.ts';
 import {
   encode,
@@ -123,7 +123,7 @@ export class Attempt {
     return written;
   }
 
-  // The message is copied before the entry that makes it a dead letter: a retry finds it, whoever dies in between.
+  // The message is copied before the entry that makes it a dead letter: a retry finds it, whichever process dies in between.
   async #dieOf({ reason, error, exitCode }: Failure): Promise<Written> {
     await keepDeadLetter(this.#bus, this.id, this.#delivery.queueSeq);
     const written = await this.#write({

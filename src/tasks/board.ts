@@ -1,6 +1,6 @@
 // The list of all tasks: the board's last entry of each, then the journal from where the board ends. The board alone
-// may stand still for most of a minute after a server's death without saying so, and on a single server it is gone
-// after a restart, for it is kept in memory: then the journal alone tells, and the next worker makes the board again.
+// may stand still for most of a minute after a server's death without a sign of it, and a single server loses it at a
+// restart, because it is kept in memory: then the journal alone is read, and the next worker makes the board again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Stored } from '../bus/index.ts';
 import {
@@ -22,8 +22,8 @@ import {
 } from '../protocol/index.ts';
 import { tryReadEntry } from './journal.ts';
 
-/** How long a leisurely reading goes on at a time. */
-const LEISURE_MS = 5;
+/** How long a throttled read goes on at a time. */
+const PORTION_MS = 5;
 
 export interface TaskFilter {
   states?: readonly TaskState[];
@@ -41,7 +41,7 @@ export type TaskLine = Pick<TaskRecord, 'id' | 'state' | 'priority' | 'lane'> & 
 /** All tasks that match, oldest first. Throws `unavailable` or `not_found` when orch was never used on this server. */
 export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<TaskLine[]> {
   const tasks = new Map<string, TaskLine>();
-  // Of most tasks nothing is asked but that they are over, and that is told without reading the whole entry.
+  // Most tasks are over, and that is seen without reading the whole entry.
   const wantsFinal = !filter.states?.length || filter.states.some(isFinal);
   const over = new Set<string>();
   const take = (id: string, stored: Stored) => {
@@ -69,7 +69,7 @@ export async function listTasks(bus: Bus, filter: TaskFilter = {}): Promise<Task
   return [...tasks.values()].filter(task => matches(task, filter)).sort(byAge);
 }
 
-/** Ids of the tasks that are not over and of which nothing was said since a time. Read at leisure. */
+/** Ids of the tasks that are not over and without an entry since a time. A throttled background read. */
 export async function openSince(bus: Bus, before: Date, signal: AbortSignal): Promise<string[]> {
   const open = await readOpen(bus, signal, stored =>
     stored.time < before && openTask(stored) ? true : undefined,
@@ -77,7 +77,7 @@ export async function openSince(bus: Bus, before: Date, signal: AbortSignal): Pr
   return [...open.keys()];
 }
 
-/** The tasks of which is said that nobody can serve them. Read at leisure. */
+/** The tasks that are marked as unservable. A throttled background read. */
 export async function unservableTasks(bus: Bus, signal: AbortSignal): Promise<TaskRecord[]> {
   const flagged = await readOpen(bus, signal, stored => {
     const task = asBuffer(stored.bytes).includes('"unservableSince"') ? openTask(stored) : undefined;
@@ -107,22 +107,22 @@ async function readOpen<T>(
   };
   const end = (await bus.streams.last(JOURNAL, taskEntries))?.seq ?? 0;
   // Beyond it entries may come faster than they are read.
-  for await (const { id, stored } of atLeisure(entries(bus, end), signal)) take(id, stored);
+  for await (const { id, stored } of throttled(entries(bus, end), signal)) take(id, stored);
   return open;
 }
 
-/** The pauses of all leisurely readings: one after the other, so that they take a tenth together. */
+/** The pauses of all throttled reads: one after the other, so that they take a tenth together. */
 let pauses: Promise<unknown> = Promise.resolve();
 
-// Of a long reading that nobody waits for: a little at a time, so that the process has nine tenths of it for its tasks.
-// Throws the signal's reason when it aborts: whoever stops does not wait for the rest.
-async function* atLeisure<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+// A long background read in small portions: the process has nine tenths of the time for its tasks.
+// Throws the signal's reason when it aborts: a stop does not wait for the rest.
+async function* throttled<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   let since = performance.now();
   for await (const item of items) {
     signal.throwIfAborted();
     yield item;
     const workedMs = performance.now() - since;
-    if (workedMs < LEISURE_MS) continue;
+    if (workedMs < PORTION_MS) continue;
     const pause = pauses.then(() => sleep(9 * workedMs, undefined, { signal }));
     pauses = pause.catch(() => {});
     await pause;
@@ -132,7 +132,7 @@ async function* atLeisure<T>(items: AsyncIterable<T>, signal: AbortSignal): Asyn
 
 /**
  * Takes tasks that ended well or were cancelled before a time off the board, at most `max`; the journal keeps them.
- * Dead letters stay. So does the board's newest entry: it tells how far the board has come. Read at leisure.
+ * Dead letters stay. So does the board's newest entry: it marks how far the board has come. A throttled background read.
  */
 export async function trimBoard(
   bus: Bus,
@@ -140,7 +140,7 @@ export async function trimBoard(
 ): Promise<number> {
   let newest = 0;
   const old: { id: string; source: number }[] = [];
-  for await (const { id, stored, source } of atLeisure(boardLines(bus), signal)) {
+  for await (const { id, stored, source } of throttled(boardLines(bus), signal)) {
     newest = Math.max(newest, source);
     const { type, at } = beginningOf(stored);
     if ((type === 'done' || type === 'cancelled') && Date.parse(at) < before.getTime())

@@ -1,4 +1,4 @@
-// Cancelling a task in any state that is not final: the entry first, then the message. A worker that runs it hears the
+// Cancelling a task in any state that is not final: the entry first, then the message. A worker that runs it receives the
 // event and is fenced in any case.
 import type { Bus } from '../bus/index.ts';
 import { anyTaskSubject, isFinal, OrchError, TASKS, type TaskRecord } from '../protocol/index.ts';
@@ -35,7 +35,7 @@ export async function cancelTask(
   throw new OrchError('conflict', `task ${taskId} changes too fast to be cancelled`, { advice: 'try again' });
 }
 
-/** The record of a task that only the queue knows: a foreign client published it and nobody has claimed it yet. */
+/** The record of a task that only the queue knows: a foreign client published it and no worker has claimed it yet. */
 export async function unclaimedRecord(bus: Bus, taskId: string): Promise<TaskRecord | undefined> {
   const stored = await bus.streams.last(TASKS, anyTaskSubject(taskId), 'leader');
   if (!stored) return undefined;

@@ -1,4 +1,4 @@
-// Messages on the queue that are not tasks. They end as failed, and what they were is kept, so that somebody sees them.
+// Messages on the queue that are not tasks. They end as failed, and what they were is kept, for people to look at.
 import type { Bus, Stored } from '../bus/index.ts';
 import { TASKS, TaskMessage, type TaskRecord } from '../protocol/index.ts';
 import { keepDeadLetter } from './dead.ts';

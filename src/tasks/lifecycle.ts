@@ -1,4 +1,5 @@
-// A task's life as a pure function: a record and a change give the next record, or say why not. No clock, no server.
+// A task's life as a pure function: a record and a change give the next record, or undefined where that is not allowed.
+// No clock, no server.
 // Promise: from a final state only an operator's retry of a failed task leads on, so no sequence of changes reaches a
 // second final state on its own.
 import {
@@ -55,7 +56,7 @@ export function apply(record: TaskRecord, change: Change, at: string): TaskRecor
   const next: TaskRecord = { ...record, state: to ?? record.state, updatedAt: at };
   next.unservableSince = change.type === 'unservable' ? at : undefined;
   if (change.type === 'unservable' || change.type === 'servable') return next;
-  // What was said of the state before is said no more.
+  // Clear the outcome of the previous state.
   Object.assign(next, NO_OUTCOME);
   switch (change.type) {
     case 'claimed':
@@ -162,7 +163,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...Object.keys(TaskMessage.shape),
 ]);
 
-/** The record of a task that nobody has claimed yet, from its message and where that lies. */
+/** The record of a task that no worker has claimed yet, from its message and where that lies. */
 export function queuedRecord(
   address: { taskId: string; priority: Priority; lane: string },
   message: TaskMessage,
@@ -203,7 +204,7 @@ export function queuedRecord(
     // The result alone comes with the end.
   } satisfies Record<Exclude<keyof typeof TaskRecord.shape, 'result' | 'resultRef'>, unknown>;
   const record: TaskRecord = known;
-  // The input stays in the queue: the journal is read by whoever may watch, the input by whoever may work. Fields that
+  // The input stays in the queue: who may watch reads the journal, who may work reads the input. Fields that
   // orch does not know are kept; one that is called as a field of the record would pass for it.
   for (const key in message) if (!KNOWN.has(key)) record[key] = message[key];
   return record;

@@ -49,7 +49,7 @@ export interface Published {
 /** A spec may come from a file. */
 const Spec = z.looseObject({
   ...TaskMessage.shape,
-  // Both are the publisher's to say.
+  // The publisher sets neither.
   createdAt: z.unknown().optional(),
   createdBy: TaskMessage.shape.createdBy.unwrap().optional(),
   id: z.string().optional(),
@@ -57,7 +57,7 @@ const Spec = z.looseObject({
   priority: z.string().optional(),
 });
 
-/** Marks a queue message as its publisher's own, to tell a resend from somebody else's task. */
+/** Marks a queue message as its publisher's own, to distinguish a resend from another publisher's task. */
 const NONCE_HEADER = 'Orch-Nonce';
 
 /** The id that was given, or a new one. Throws `usage`. */
@@ -99,7 +99,7 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
     bus.lanes.ensure(priority, lane),
   ]);
   if (ready.status === 'rejected') {
-    // Nobody would ever be asked to run it.
+    // No lane would ever deliver it.
     if (queued.status === 'fulfilled' && queued.value.kind === 'stored')
       await bus.streams.deleteMessage(TASKS, queued.value.seq);
     throw ready.reason;
@@ -116,7 +116,7 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
   return { id, created: true, state: 'queued', record };
 }
 
-// The schema is asked where anything is not as it must be, and says what.
+// The schema finds what is wrong where anything is not canonical.
 function readSpec(
   spec: TaskSpec,
   actor: string,
@@ -183,13 +183,13 @@ async function explainConflict(
 ): Promise<Published> {
   const last = await lastEntry(bus, record.id, 'leader');
   const isOurs = last === undefined || last.nonce === nonce || last.task.queueSeq === queueSeq;
-  // An entry whose publisher died before its message was stored is completed by ours; one that somebody wrote of the
+  // An entry whose publisher died before its message was stored is completed by ours; one that was written of the
   // waiting message came before our own.
   const isWaiting = last?.task.state === 'queued' && last.task.attempt === 0;
   if (isOurs || isWaiting)
     return { id: record.id, created: true, state: last?.task.state ?? 'queued', record };
   // So is one that was given up because its message never came.
-  // Whoever claims it in the same moment has brought it back already.
+  // A claim at the same moment has brought it back already.
   if (isUnpublished(last.task)) {
     const again = await append(bus, last.task, { type: 'requeued' }, actor, { fence: last.seq });
     const now = again.kind === 'written' ? again.record : (again.last?.task ?? record);

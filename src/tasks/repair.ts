@@ -1,5 +1,5 @@
-// What is found out about waiting tasks from outside: that the queue has no message of one, that nobody can serve it.
-// A repair ends in a state that somebody sees, and none is made while the other half may still be on its way.
+// Repairs waiting tasks: the queue has no message of one, or no node can serve it.
+// A repair ends in a state that people see, and none is made while the other half may still be on its way.
 import type { Bus } from '../bus/index.ts';
 import {
   anyTaskSubject,
@@ -49,7 +49,7 @@ async function giveUp(bus: Bus, last: JournalLine, actor: string): Promise<Repai
 const hasNoMessage = async (bus: Bus, taskId: string): Promise<boolean> =>
   (await bus.streams.last(TASKS, anyTaskSubject(taskId), 'leader')) === undefined;
 
-/** Says of a waiting task that no live node can serve its lane, or that this is over. False when it waits no more. */
+/** Marks a waiting task as unservable, or as servable again. False when it no longer waits. */
 export async function flagService(
   bus: Bus,
   taskId: string,
