@@ -1,21 +1,29 @@
-// Entries about agents in the journal: who owns whom, and who wanted to. They are news; the bucket decides.
-import { randomUUID } from 'node:crypto';
+// The journal of agents: who owns which, and who wanted to. It is news for people; the bucket decides who owns an agent.
 import type { Bus } from '../bus/index.ts';
+import { JournalOf, newNonce } from '../journal/index.ts';
 import {
-  type AgentEntry,
+  AgentEntry,
   type AgentEventType,
   type AgentRecord,
   agentEntrySubject,
-  encode,
+  agentHistoryFilter,
+  JOURNAL,
 } from '../protocol/index.ts';
 
-/** Writes what happened to an agent. It is news, not a decision: the bucket says who owns it. */
+const agentJournal = new JournalOf<AgentEntry>({
+  stream: JOURNAL,
+  schema: AgentEntry,
+  subject: agentEntrySubject,
+  history: agentHistoryFilter,
+});
+
+/** Writes what happened to an agent, once, whatever was written before it. Throws `unavailable`. */
 export async function appendAgentEntry(
   bus: Bus,
   type: AgentEventType,
   agent: AgentRecord,
   actor: string,
 ): Promise<void> {
-  const entry: AgentEntry = { type, at: new Date().toISOString(), actor, nonce: randomUUID(), agent };
-  await bus.streams.write(agentEntrySubject(agent.id, type, actor), encode(entry));
+  const entry: AgentEntry = { type, at: new Date().toISOString(), actor, nonce: newNonce(), agent };
+  await agentJournal.add(bus, agent.id, entry);
 }

@@ -1,6 +1,7 @@
 // Nodes: who is there, who left, and who was lost.
 export {
   appendNodeEntry,
+  followNodeEntries,
   lastNodeEntry,
   type NodeLine,
   readNodeEntry,

@@ -1,9 +1,15 @@
-// What is written about nodes and agents: who came, left or was lost, and who owns whom. Each entry is a compare-and-set
-// against the last one that its writer has seen, so that what many notice is written once.
-import { randomUUID } from 'node:crypto';
+// The journal of nodes: which joined, left or were lost. Each entry is a compare-and-set against the last one that its
+// writer has seen, so that what several nodes notice is written once.
 import type { Bus, Stored } from '../bus/index.ts';
 import {
-  encode,
+  type Appended,
+  type AppendOptions,
+  type FollowOptions,
+  JournalOf,
+  type Line,
+  newNonce,
+} from '../journal/index.ts';
+import {
   JOURNAL,
   NodeEntry,
   type NodeEventType,
@@ -12,59 +18,43 @@ import {
   nodeEntrySubject,
   nodeHistoryFilter,
   parseEntrySubject,
-  tryDecode,
 } from '../protocol/index.ts';
 
-/** An entry about a node with where it stands. */
-export interface NodeLine extends NodeEntry {
-  seq: number;
-  /** When the server stored it. */
-  storedAt: Date;
-}
+const nodeJournal = new JournalOf<NodeEntry>({
+  stream: JOURNAL,
+  schema: NodeEntry,
+  subject: nodeEntrySubject,
+  history: nodeHistoryFilter,
+});
 
-export type NodeAppended =
-  | { kind: 'written'; seq: number }
-  | { kind: 'conflict'; last: NodeLine | undefined };
+/** An entry about a node as it is stored. */
+export type NodeLine = Line<NodeEntry>;
 
-/** What happens to a node, with what is to be said about it. */
+/** What happened to a node, with its record and the reason. */
 export type NodeChange = Pick<NodeEntry, 'returned' | 'reason' | 'lease'> & {
   type: NodeEventType;
   node: NodeRecord;
 };
 
-/** The last entry about a node; undefined when it was never heard of, or the journal no longer knows. */
-export async function lastNodeEntry(bus: Bus, node: string): Promise<NodeLine | undefined> {
-  const stored = await bus.streams.last(JOURNAL, nodeHistoryFilter(node), 'leader');
-  return stored && readNodeEntry(stored);
-}
+/** The last entry about a node; undefined when there is none, or the journal no longer has it. Throws `usage`. */
+export const lastNodeEntry = (bus: Bus, node: string): Promise<NodeLine | undefined> =>
+  nodeJournal.last(bus, node, 'leader');
 
-/** Writes what happened to a node, if nothing was written since the entry with sequence `last`; 0 = none. */
-export async function appendNodeEntry(
+/** Writes what happened to a node if its fence still stands. Throws `unavailable`. */
+export function appendNodeEntry(
   bus: Bus,
   change: NodeChange,
   actor: string,
-  { last, timeoutMs }: { last: number; timeoutMs?: number },
-): Promise<NodeAppended> {
-  const { id } = change.node;
-  const nonce = randomUUID();
-  const entry: NodeEntry = { at: new Date().toISOString(), actor, nonce, ...change };
-  const written = await bus.streams.write(nodeEntrySubject(id, change.type, actor), encode(entry), {
-    expect: { lastSequence: last, filter: nodeHistoryFilter(id) },
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  });
-  if (written.kind === 'stored') return { kind: 'written', seq: written.seq };
-  // A write that was sent twice finds itself here.
-  const found = await lastNodeEntry(bus, id);
-  return found?.nonce === nonce ? { kind: 'written', seq: found.seq } : { kind: 'conflict', last: found };
+  options: AppendOptions,
+): Promise<Appended<NodeEntry>> {
+  const entry: NodeEntry = { at: new Date().toISOString(), actor, nonce: newNonce(), ...change };
+  return nodeJournal.append(bus, change.node.id, entry, options);
 }
 
 /** Reads a stored message as an entry about a node; undefined when it is not one. */
-export function readNodeEntry(stored: Stored): NodeLine | undefined {
-  const parsed = NodeEntry.safeParse(tryDecode(stored.bytes));
-  return parsed.success ? { ...parsed.data, seq: stored.seq, storedAt: stored.time } : undefined;
-}
+export const readNodeEntry = (stored: Stored): NodeLine | undefined => nodeJournal.tryRead(stored);
 
-/** The last entry about each node that something was written about since a time. */
+/** The last entry about each node that has one since a time. Throws `unavailable`. */
 export async function recentNodeEntries(bus: Bus, since: Date): Promise<Map<string, NodeLine>> {
   const lines = new Map<string, NodeLine>();
   for await (const stored of bus.streams.range(JOURNAL, { filter: nodeEntries, since })) {
@@ -74,3 +64,7 @@ export async function recentNodeEntries(bus: Bus, since: Date): Promise<Map<stri
   }
   return lines;
 }
+
+/** Yields the entries about nodes on a filter: those that are stored, then those that arrive. */
+export const followNodeEntries = (bus: Bus, options: FollowOptions): AsyncGenerator<NodeLine> =>
+  nodeJournal.follow(bus, options);

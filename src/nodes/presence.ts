@@ -236,10 +236,10 @@ export class Presence {
       const isOver = !last || last.type === 'offline' || last.type === 'lost';
       if (!isOver && last.node.incarnation !== incarnation) {
         const lost: NodeChange = { type: 'lost', node: last.node, reason: `${incarnation} has its id now` };
-        await appendNodeEntry(this.#bus, lost, id, { last: last.seq });
+        await appendNodeEntry(this.#bus, lost, id, { fence: last.seq });
         continue;
       }
-      const appended = await appendNodeEntry(this.#bus, change, id, { last: last?.seq ?? 0 });
+      const appended = await appendNodeEntry(this.#bus, change, id, { fence: last?.seq ?? 0 });
       if (appended.kind === 'written') return;
     }
     throw new OrchError('conflict', `the journal of node ${id} changes too fast`);

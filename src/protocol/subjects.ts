@@ -74,6 +74,9 @@ export const lostNodeEntries = 'journal.node.*.lost.*';
 export const agentEntrySubject = (agent: string, type: AgentEventType, actor: string): string =>
   `journal.agent.${agent}.${type}.${actor}`;
 
+/** `journal.agent.alice.*.*`: all entries of an agent, and the one filter of its compare-and-sets */
+export const agentHistoryFilter = (agent: string): string => `journal.agent.${agent}.*.*`;
+
 /** `nodes.ping`: a request that every node answers; see NodeReply */
 export const pingAllSubject = 'nodes.ping';
 

@@ -2,6 +2,7 @@
 // Each write expects the sequence of the attempt's own last write. An attempt that lost its lease is so refused by the
 // server, which is the value `fenced`. The worker must then stop; its result is discarded.
 import type { Bus, Delivery } from '../bus/index.ts';
+import { newNonce } from '../journal/index.ts';
 import {
   encode,
   RESULT_BYTES_MAX,
@@ -10,7 +11,7 @@ import {
   type TaskRecord,
 } from '../protocol/index.ts';
 import { keepDeadLetter } from './dead.ts';
-import { append, fenceOf, lastEntry, newNonce } from './journal.ts';
+import { append, fenceOf, lastEntry } from './journal.ts';
 import { afterFailure, afterRelease, type Change, type Failure, waitMs } from './lifecycle.ts';
 
 /** How long a write about an attempt waits for a server that is away. The fence decides whether it still counts. */

@@ -6,7 +6,7 @@ export { type Claimant, type ClaimOutcome, claim } from './claim.ts';
 export { retryTask } from './dead.ts';
 export { claimNamed, claimNext, type HandClaim, resumeAttempt, type Ticket, ticketOf } from './hand.ts';
 export { refuseMessage } from './invalid.ts';
-export { type JournalLine, lastEntry, readEntry, tryReadEntry } from './journal.ts';
+export { type JournalLine, lastEntry, taskJournal, tryReadEntry } from './journal.ts';
 export { countOutsideLanes, rankFor } from './lanes.ts';
 export {
   afterFailure,

@@ -1,9 +1,9 @@
 // The journal of tasks: the last word about each, and the one way to add to it. Every entry is a compare-and-set
-// against the entry that its writer has seen, so a writer that is behind learns it instead of overwriting.
+// against the last entry that its writer has seen, so a writer that is behind is refused and cannot overwrite.
 import type { Bus, Stored } from '../bus/index.ts';
+import { JournalOf, type AppendOptions as JournalOptions, type Line, newNonce } from '../journal/index.ts';
 import {
   decidedFilter,
-  decode,
   encode,
   entrySubject,
   historyFilter,
@@ -12,44 +12,42 @@ import {
   JournalEntry,
   laneConsumer,
   OrchError,
-  parseAs,
   queuedSubject,
   type TaskRecord,
 } from '../protocol/index.ts';
 import { apply, type Change } from './lifecycle.ts';
-import { randomHex } from './random.ts';
 
-/** An entry with where it stands. */
-export interface JournalLine extends JournalEntry {
-  seq: number;
-  /** When the server stored it. */
-  storedAt: Date;
-}
+/** The entries of all tasks. */
+export const taskJournal = new JournalOf<JournalEntry>({
+  stream: JOURNAL,
+  schema: JournalEntry,
+  isCanonical: isWholeEntry,
+  subject: entrySubject,
+  history: historyFilter,
+  // The `queued` entry decides nothing: the queue does.
+  decided: decidedFilter,
+});
 
-/** `conflict` carries the entry that came first; undefined when it cannot be found. */
+/** An entry about a task as it is stored. */
+export type JournalLine = Line<JournalEntry>;
+
+/** `conflict` carries the entry that came first; undefined when it cannot be found or read. */
 export type Appended =
   | { kind: 'written'; seq: number; record: TaskRecord }
   | { kind: 'conflict'; last: JournalLine | undefined };
 
-export const newNonce = (): string => randomHex(10);
-
 /** The last entry that decides about a task; without one, its `queued` entry; without that, undefined. */
-export async function lastEntry(
+export const lastEntry = (
   bus: Bus,
   taskId: string,
   from?: 'replica' | 'leader',
-): Promise<JournalLine | undefined> {
-  const stored =
-    (await bus.streams.last(JOURNAL, decidedFilter(taskId), from)) ??
-    (await bus.streams.last(JOURNAL, historyFilter(taskId), from));
-  return stored && readEntry(stored);
-}
+): Promise<JournalLine | undefined> => taskJournal.last(bus, taskId, from);
 
 /** The sequence that a compare-and-set on a task expects after this entry: its `queued` entry does not count. */
 export const fenceOf = (line: JournalLine | undefined): number =>
   line === undefined || line.type === 'queued' ? 0 : line.seq;
 
-/** Writes the `queued` entry of a new task, if the journal knows nothing of it yet. */
+/** Writes the `queued` entry of a new task, if the journal has no entry of it yet. */
 export function appendQueued(bus: Bus, record: TaskRecord, actor: string, nonce: string) {
   const entry: JournalEntry = { type: 'queued', at: record.updatedAt, actor, nonce, task: record };
   return bus.streams.write(
@@ -61,13 +59,9 @@ export function appendQueued(bus: Bus, record: TaskRecord, actor: string, nonce:
   );
 }
 
-export interface AppendOptions {
-  /** Sequence of the last deciding entry that the writer has seen; 0 = none. */
-  fence: number;
+export interface AppendOptions extends JournalOptions {
   /** Default: a new one. The same nonce at a second try finds the entry of the first. */
   nonce?: string;
-  /** Default: the bus's. */
-  timeoutMs?: number;
 }
 
 /**
@@ -79,38 +73,16 @@ export async function append(
   record: TaskRecord,
   change: Change,
   actor: string,
-  options: AppendOptions,
+  { nonce = newNonce(), ...options }: AppendOptions,
 ): Promise<Appended> {
   const at = new Date().toISOString();
   const next = apply(record, change, at);
   if (!next)
     throw new OrchError('conflict', `task ${record.id} is ${record.state} and cannot become ${change.type}`);
-  const { fence, nonce = newNonce(), timeoutMs } = options;
   const entry: JournalEntry = { type: change.type, at, actor, nonce, task: next };
-  const written = await bus.streams.write(entrySubject(record.id, change.type, actor), encode(entry), {
-    expect: { lastSequence: fence, filter: decidedFilter(record.id) },
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  });
-  if (written.kind === 'stored') return { kind: 'written', seq: written.seq, record: next };
-  // A write that was sent twice finds itself here.
-  const last = await lastEntry(bus, record.id, 'leader');
-  return last?.nonce === nonce
-    ? { kind: 'written', seq: last.seq, record: next }
-    : { kind: 'conflict', last };
+  const appended = await taskJournal.append(bus, record.id, entry, options);
+  return appended.kind === 'written' ? { ...appended, record: next } : appended;
 }
 
-/** Reads a stored message as an entry. Throws `usage` when it is not one. */
-export function readEntry(stored: Stored): JournalLine {
-  const value = decode(stored.bytes);
-  const entry = isWholeEntry(value) ? value : parseAs(JournalEntry, value, `journal entry ${stored.seq}`);
-  return { ...entry, seq: stored.seq, storedAt: stored.time };
-}
-
-/** Reads a stored message as an entry, or undefined when it is not one: a foreign line must not end a list. */
-export function tryReadEntry(stored: Stored): JournalLine | undefined {
-  try {
-    return readEntry(stored);
-  } catch {
-    return undefined;
-  }
-}
+/** Reads a stored message as an entry; undefined when it is not one, so that a foreign line does not end a list. */
+export const tryReadEntry = (stored: Stored): JournalLine | undefined => taskJournal.tryRead(stored);

@@ -3,6 +3,7 @@
 // no claim can come before it; where one does (another leader), the claim stands and the entry is not needed.
 import * as z from 'zod';
 import type { Bus } from '../bus/index.ts';
+import { newNonce, randomHex } from '../journal/index.ts';
 import {
   anyTaskSubject,
   encode,
@@ -23,9 +24,8 @@ import {
   taskSubject,
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
-import { append, appendQueued, lastEntry, newNonce } from './journal.ts';
+import { append, appendQueued, lastEntry } from './journal.ts';
 import { isUnpublished, queuedRecord } from './lifecycle.ts';
-import { randomHex } from './random.ts';
 import { childSpan } from './trace.ts';
 
 /** A task to publish. All but what is to be done has a default. */

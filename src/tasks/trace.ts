@@ -1,5 +1,5 @@
 // W3C trace context: one trace from the publisher to the task, its attempts and its events.
-import { randomHex } from './random.ts';
+import { randomHex } from '../journal/index.ts';
 
 /** A span within the trace of `parent`, or the first of a new trace. */
 export function childSpan(parent: string | undefined): string {

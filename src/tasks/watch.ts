@@ -1,5 +1,4 @@
 // What happened to one task and what it printed: as it is stored, and as it comes.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../bus/index.ts';
 import {
   decode,
@@ -17,12 +16,9 @@ import {
   taskEvents,
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
-import { type JournalLine, lastEntry, tryReadEntry } from './journal.ts';
+import { type JournalLine, lastEntry, taskJournal, tryReadEntry } from './journal.ts';
 import { publishTask, type TaskSpec, taskIdOf } from './publish.ts';
 
-/** A replica is behind by milliseconds; after a second it is ill, and what it has is shown. */
-const HISTORY_TRIES_MAX = 20;
-const HISTORY_PAUSE_MS = 50;
 /** Events are sent at most once: this often the journal is looked at in any case. */
 const LOOK_AGAIN_MS = 2_000;
 const FINAL_TYPES: ReadonlySet<string> = new Set(TASK_STATES.filter(isFinal));
@@ -40,25 +36,9 @@ export async function getTask(bus: Bus, taskId: string): Promise<TaskRecord> {
   return record;
 }
 
-/** All entries about a task, oldest first, up to the last one at the time of the call. */
-export async function taskHistory(bus: Bus, taskId: string): Promise<JournalLine[]> {
-  const last = await bus.streams.last(JOURNAL, historyFilter(taskId), 'leader');
-  for (let tries = 0; ; tries++) {
-    const lines = await storedHistory(bus, taskId);
-    // A replica that lags shows the beginning only.
-    if ((lines.at(-1)?.seq ?? 0) >= (last?.seq ?? 0) || tries === HISTORY_TRIES_MAX) return lines;
-    await sleep(HISTORY_PAUSE_MS);
-  }
-}
-
-async function storedHistory(bus: Bus, taskId: string): Promise<JournalLine[]> {
-  const lines: JournalLine[] = [];
-  for await (const stored of bus.streams.range(JOURNAL, { filter: historyFilter(taskId) })) {
-    const line = tryReadEntry(stored);
-    if (line) lines.push(line);
-  }
-  return lines;
-}
+/** All entries about a task, oldest first, up to the last one at the time of the call. Throws `unavailable`. */
+export const taskHistory = (bus: Bus, taskId: string): Promise<JournalLine[]> =>
+  taskJournal.history(bus, taskId);
 
 /** Yields the entries about a task, those that are stored and those to come, up to its final one. */
 export async function* followTask(
@@ -66,13 +46,7 @@ export async function* followTask(
   taskId: string,
   signal: AbortSignal,
 ): AsyncGenerator<JournalLine> {
-  for await (const stored of bus.streams.tail(JOURNAL, {
-    filter: historyFilter(taskId),
-    start: 'all',
-    signal,
-  })) {
-    const line = tryReadEntry(stored);
-    if (!line) continue;
+  for await (const line of taskJournal.follow(bus, { filter: historyFilter(taskId), signal })) {
     yield line;
     if (isFinal(line.task.state) && (await lastEntry(bus, taskId, 'leader'))?.seq === line.seq) return;
   }

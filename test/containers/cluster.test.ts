@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
 import { isFinal, JOURNAL, TASKS } from '../../src/protocol/index.ts';
-import { claim, publishTask, readEntry } from '../../src/tasks/index.ts';
+import { claim, publishTask, taskJournal } from '../../src/tasks/index.ts';
 import { nextDelivery } from '../support/lane.ts';
 import { TEST_LEASE_MS } from '../support/nats.ts';
 import { until } from '../support/wait.ts';
@@ -134,7 +134,7 @@ async function publishSteadily(
 async function finalEntries(bus: Bus, lane: string): Promise<Map<string, string[]>> {
   const ends = new Map<string, string[]>();
   for await (const stored of bus.streams.range(JOURNAL, { filter: 'journal.task.>' })) {
-    const { task, type } = readEntry(stored);
+    const { task, type } = taskJournal.read(stored);
     if (task.lane !== lane) continue;
     const types = ends.get(task.id) ?? [];
     ends.set(task.id, isFinal(task.state) ? [...types, type] : types);

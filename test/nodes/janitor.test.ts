@@ -218,7 +218,7 @@ describe('chores', () => {
 
   test('a node whose key expired is lost, said once by however many notice', async () => {
     const { bus, nats } = await setting();
-    await appendNodeEntry(bus, { type: 'online', node: nodeRecord('gone') }, 'gone', { last: 0 });
+    await appendNodeEntry(bus, { type: 'online', node: nodeRecord('gone') }, 'gone', { fence: 0 });
     // Three that believe to hold the lease, at the same moment.
     const contexts = await Promise.all(
       ['a', 'b', 'c'].map(async actor => ({
@@ -242,7 +242,7 @@ describe('chores', () => {
 
   test('nobody is lost to a janitor that was not heard itself', async () => {
     const { bus } = await setting();
-    await appendNodeEntry(bus, { type: 'online', node: nodeRecord('quiet') }, 'quiet', { last: 0 });
+    await appendNodeEntry(bus, { type: 'online', node: nodeRecord('quiet') }, 'quiet', { fence: 0 });
     const unheard = new Janitor(bus, {
       holder: { node: 'j', incarnation: 'j' },
       chores: [{ ...lostNodes, everyMs: 50 }],
@@ -267,10 +267,10 @@ describe('chores', () => {
     ];
     expect(tasks).toHaveLength(3);
     const online = await appendNodeEntry(bus, { type: 'online', node: nodeRecord('dead') }, 'dead', {
-      last: 0,
+      fence: 0,
     });
     if (online.kind !== 'written') throw new Error('not online');
-    await appendNodeEntry(bus, { type: 'lost', node: nodeRecord('dead') }, 'j', { last: online.seq });
+    await appendNodeEntry(bus, { type: 'lost', node: nodeRecord('dead') }, 'j', { fence: online.seq });
     await until('both to be given back', () => doneOf(running, giveBack) === 2);
     const again = [await nextDelivery(bus), await nextDelivery(bus)];
     const id = (subject: string) => subject.split('.').at(-1);

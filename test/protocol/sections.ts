@@ -112,6 +112,7 @@ const PATTERNS: Record<Builder, string> = {
   nodeEntries: subjects.nodeEntries,
   lostNodeEntries: subjects.lostNodeEntries,
   agentEntrySubject: subjects.agentEntrySubject('<agent>', '<type>' as AgentEventType, '<actor>'),
+  agentHistoryFilter: subjects.agentHistoryFilter('<agent>'),
   pingAllSubject: subjects.pingAllSubject,
   nodeRequestSubject: subjects.nodeRequestSubject('<node>', '<verb>' as subjects.NodeVerb),
   memorySubject: subjects.memorySubject('<agent>', '<verb>' as subjects.MemoryVerb),

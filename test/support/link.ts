@@ -3,7 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export class Link implements AsyncDisposable {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #clients = new Set<Socket>();
+  readonly #upstreams = new Set<Socket>();
   #isCut = false;
   readonly url: string;
 
@@ -28,22 +29,37 @@ export class Link implements AsyncDisposable {
     for (const socket of this.#sockets) socket.pause();
   }
 
+  /** From now on nothing that the server sends arrives. */
+  cutAnswers(): void {
+    for (const socket of this.#upstreams) socket.pause();
+  }
+
   /** What was sent meanwhile arrives, as after a network's outage. */
   heal(): void {
     this.#isCut = false;
     for (const socket of this.#sockets) socket.resume();
   }
 
+  /** Closes the connections: what was sent and has not arrived is lost. New ones are let through. */
+  reset(): void {
+    this.#isCut = false;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  get #sockets(): Socket[] {
+    return [...this.#clients, ...this.#upstreams];
+  }
+
   #relay(client: Socket, upstream: Socket): void {
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
+    for (const [from, to, side] of [
+      [client, upstream, this.#clients],
+      [upstream, client, this.#upstreams],
     ] as const) {
-      this.#sockets.add(from);
+      side.add(from);
       from.on('data', bytes => to.write(bytes));
       from.on('error', () => to.destroy());
       from.on('close', () => {
-        this.#sockets.delete(from);
+        side.delete(from);
         to.destroy();
       });
       if (this.#isCut) from.pause();

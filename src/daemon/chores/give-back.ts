@@ -1,15 +1,16 @@
-// Gives the tasks of a lost node back to their lanes at once, not when their leases run out.
-// The delivery that this causes is claimed like any other: a holder that turns out to be alive keeps its task.
+// Gives the tasks of a lost node back to their lanes at once, without waiting for their leases to run out.
+// The redelivery is claimed like any other delivery: a holder that turns out to be alive keeps its task.
 import type { Bus } from '../../bus/index.ts';
-import { type NodeLine, readNodeEntry } from '../../nodes/index.ts';
-import { isActive, JOURNAL, laneConsumer, lostNodeEntries } from '../../protocol/index.ts';
+import { followNodeEntries, type NodeLine } from '../../nodes/index.ts';
+import { isActive, laneConsumer, lostNodeEntries } from '../../protocol/index.ts';
 import { lastEntry, listTasks } from '../../tasks/index.ts';
 import type { Chore, ChoreContext } from './janitor.ts';
 
-/** What an earlier janitor saw and perhaps did not finish. */
+/** Covers what an earlier janitor saw and perhaps did not finish. */
 const LOOK_BACK_MS = 600_000;
 const TASKS_MAX = 10_000;
 
+/** Redelivers the tasks of each node that was lost. */
 export const giveBack: Chore = {
   name: 'give-back',
   everyMs: 30_000,
@@ -22,7 +23,7 @@ export const giveBack: Chore = {
     return {
       async round() {
         let [done, failure]: [number, unknown] = [0, undefined];
-        // One that fails is tried again in the next round, and keeps no other waiting.
+        // One that fails is tried again in the next round and does not hold up the others.
         for (const line of lost.splice(0)) {
           try {
             done += await giveBackTasksOf(context, line);
@@ -38,13 +39,10 @@ export const giveBack: Chore = {
   },
 };
 
-async function followLost({ bus, tenure }: ChoreContext, hear: (line: NodeLine) => void): Promise<void> {
-  const start = { since: new Date(Date.now() - LOOK_BACK_MS) };
-  const options = { filter: lostNodeEntries, start, signal: tenure.signal };
-  for await (const stored of bus.streams.tail(JOURNAL, options)) {
-    const line = readNodeEntry(stored);
-    if (line) hear(line);
-  }
+async function followLost({ bus, tenure }: ChoreContext, onLost: (line: NodeLine) => void): Promise<void> {
+  const since = new Date(Date.now() - LOOK_BACK_MS);
+  const options = { filter: lostNodeEntries, since, signal: tenure.signal };
+  for await (const line of followNodeEntries(bus, options)) onLost(line);
 }
 
 async function giveBackTasksOf({ bus, tenure, logger }: ChoreContext, lost: NodeLine): Promise<number> {
@@ -59,8 +57,8 @@ async function giveBackTasksOf({ bus, tenure, logger }: ChoreContext, lost: Node
   return count;
 }
 
-// The queue messages that a node held when it was lost, by lane. What was written since is somebody else's, or its own
-// next life's.
+// The queue messages that a node held when it was lost, by lane. A task with a later entry belongs to another node by
+// now, or to the next incarnation of this one.
 async function heldSince(bus: Bus, lost: NodeLine): Promise<Map<string, number[]>> {
   const lanes = new Map<string, number[]>();
   const states = ['claimed', 'started', 'blocked'] as const;

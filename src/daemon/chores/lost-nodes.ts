@@ -1,39 +1,34 @@
-// Says of nodes whose keys have expired that they are lost, once, however many notice.
-// Silence is held against a node only as far as this one was heard itself: after an outage of the server nobody was.
+// Records nodes whose keys have expired as lost, once each, however many nodes notice.
+// Silence counts against a node only while this node's own heartbeats are acknowledged: during an outage of the server
+// no node can renew its key.
 import { readBucketEntry } from '../../bus/index.ts';
-import { appendNodeEntry, type NodeLine, readNodeEntry } from '../../nodes/index.ts';
-import {
-  bucketFilter,
-  JOURNAL,
-  messageOf,
-  NODES,
-  type NodeRecord,
-  nodeEntries,
-} from '../../protocol/index.ts';
+import { appendNodeEntry, followNodeEntries, type NodeLine } from '../../nodes/index.ts';
+import { bucketFilter, messageOf, NODES, type NodeRecord, nodeEntries } from '../../protocol/index.ts';
 import type { Chore, ChoreContext } from './janitor.ts';
 
 const ROUND_MAX = 1_000;
 /** Less than the margin by which a lease is given up before it expires. */
 const WRITE_TIMEOUT_MS = 1_500;
 
+/** Writes `lost` for each node whose key expired. */
 export const lostNodes: Chore = {
   name: 'lost-nodes',
   everyMs: 5_000,
   begin(context, wake) {
     const last = new Map<string, NodeLine>();
     const caughtUp = followEntries(context, last, wake);
-    void hearExpiries(context, wake);
+    void watchExpiries(context, wake);
     return {
       async round() {
         await caughtUp;
         const present = new Set((await context.bus.buckets.open(NODES).list()).map(({ key }) => key));
         const missing = [...last.values()].filter(line => isMissing(line, present)).slice(0, ROUND_MAX);
-        // Whoever may not be judged yet is looked at again as soon as that is over.
+        // A node that cannot be judged yet is checked again as soon as it can be.
         const early = missing.map(({ node }) => silenceAllowedMs(node) - context.healthyForMs());
         const waitMs = Math.min(...early.filter(ms => ms > 0));
         if (Number.isFinite(waitMs)) setTimeout(wake, waitMs).unref();
         let done = 0;
-        for (const line of missing) if (await sayLost(context, line)) done++;
+        for (const line of missing) if (await recordLost(context, line)) done++;
         return done;
       },
     };
@@ -44,7 +39,7 @@ function isMissing({ type, node }: NodeLine, present: ReadonlySet<string>): bool
   return type !== 'lost' && type !== 'offline' && !present.has(node.id);
 }
 
-async function sayLost({ bus, actor, tenure, healthyForMs, logger }: ChoreContext, line: NodeLine) {
+async function recordLost({ bus, actor, tenure, healthyForMs, logger }: ChoreContext, line: NodeLine) {
   const { node, seq } = line;
   if (healthyForMs() < silenceAllowedMs(node)) return false;
   // The list came from a replica, which may be behind.
@@ -52,7 +47,7 @@ async function sayLost({ bus, actor, tenure, healthyForMs, logger }: ChoreContex
   tenure.check();
   const reason = `silent for longer than ${node.expiryMs / 1_000} s`;
   const change = { type: 'lost', node, reason, lease: tenure.revision } as const;
-  const appended = await appendNodeEntry(bus, change, actor, { last: seq, timeoutMs: WRITE_TIMEOUT_MS });
+  const appended = await appendNodeEntry(bus, change, actor, { fence: seq, timeoutMs: WRITE_TIMEOUT_MS });
   if (appended.kind === 'conflict') return false;
   logger.warn({ lost: node.id, host: node.host }, 'node lost');
   return true;
@@ -60,41 +55,33 @@ async function sayLost({ bus, actor, tenure, healthyForMs, logger }: ChoreContex
 
 const silenceAllowedMs = ({ expiryMs, heartbeatMs }: NodeRecord): number => expiryMs + heartbeatMs;
 
-// All that was ever said of nodes, then what is said from now on; returns when the first is read.
-function followEntries({ bus, tenure, logger }: ChoreContext, last: Map<string, NodeLine>, wake: () => void) {
-  return new Promise<void>(resolve => {
+// Keeps the last entry of each node; settles when the stored ones are read, or the tenure is over.
+function followEntries(
+  { bus, tenure, logger }: ChoreContext,
+  last: Map<string, NodeLine>,
+  wake: () => void,
+): Promise<void> {
+  return new Promise(resolve => {
+    let isCaughtUp = false;
     void (async () => {
-      let seq = 0;
-      try {
-        for await (const stored of bus.streams.range(JOURNAL, {
-          filter: nodeEntries,
-          signal: tenure.signal,
-        })) {
-          seq = stored.seq;
-          keep(last, readNodeEntry(stored));
-        }
-      } catch (error) {
-        logger.warn({ error: messageOf(error) }, 'cannot read what was said of nodes');
+      for await (const line of followNodeEntries(bus, {
+        filter: nodeEntries,
+        signal: tenure.signal,
+        onCaughtUp: () => {
+          isCaughtUp = true;
+          resolve();
+        },
+        onError: error => logger.warn({ error: messageOf(error) }, 'cannot read the entries of nodes'),
+      })) {
+        last.set(line.node.id, line);
+        if (isCaughtUp) wake();
       }
       resolve();
-      const start = { seq: seq + 1 };
-      for await (const stored of bus.streams.tail(JOURNAL, {
-        filter: nodeEntries,
-        start,
-        signal: tenure.signal,
-      })) {
-        keep(last, readNodeEntry(stored));
-        wake();
-      }
     })();
   });
 }
 
-function keep(last: Map<string, NodeLine>, line: NodeLine | undefined): void {
-  if (line) last.set(line.node.id, line);
-}
-
-async function hearExpiries({ bus, tenure }: ChoreContext, wake: () => void): Promise<void> {
+async function watchExpiries({ bus, tenure }: ChoreContext, wake: () => void): Promise<void> {
   const options = { filter: bucketFilter(NODES), start: 'new', signal: tenure.signal } as const;
   for await (const stored of bus.streams.tail(NODES, options)) if (!readBucketEntry(stored).value) wake();
 }
