@@ -1,11 +1,11 @@
-// The agents that a node owns: for each a key in `orch-agents`, taken by whoever comes first, renewed, and expiring.
+// The agents that a node owns: for each a held key in `orch-agents`, which goes to the first node that takes it.
 // Promises:
-//  1. An agent is owned by one node at a time: a key is taken and renewed by compare-and-set, and an owner that could
-//     not renew it stops being one before the key expires, by its own monotonic clock.
-//  2. A node that finds another owner goes on with its other agents, says so once, and takes over when the key is free.
+//  1. An agent is owned by one node at a time; see `leases/held-key.ts`.
+//  2. A node that finds another owner continues with its other agents, reports the conflict once, and takes over when
+//     the key is free.
 //  3. An orderly end frees the keys at once.
 import type { Bucket, Bus } from '../bus/index.ts';
-import { marginOf } from '../leases/index.ts';
+import { HeldKey } from '../leases/index.ts';
 import { AGENTS, type AgentRecord, type AgentStatus, encode, type NodeAgent } from '../protocol/index.ts';
 import { appendAgentEntry } from './journal.ts';
 import { readAgentRecord } from './record.ts';
@@ -13,19 +13,19 @@ import type { AgentSpec } from './spec.ts';
 
 export interface AgentKeeperOptions {
   wanted: readonly AgentSpec[];
-  /** Who owns them. */
+  /** The node that is to own them. */
   owner: { node: string; incarnation: string; host: string };
   /** How long a key lives without a renewal. */
   ttlMs: number;
-  /** How often they are renewed and missing ones are tried for. */
+  /** How often owned agents are renewed and missing ones are tried for. */
   everyMs: number;
-  /** An agent came or went (`soon`), or changed its state (`seldom`). */
+  /** An agent was taken or lost (`soon`), or changed its state (`seldom`). */
   onChange(how: 'soon' | 'seldom'): void;
   onConflict(agent: string, owner: AgentRecord): void;
   onError(error: unknown, doing: string): void;
 }
 
-/** What an agent does at the moment. */
+/** The state of an agent at the moment. */
 interface Work {
   status: AgentStatus;
   task?: string;
@@ -35,13 +35,13 @@ export class AgentKeeper {
   readonly #bus: Bus;
   readonly #bucket: Bucket;
   readonly #options: AgentKeeperOptions;
-  readonly #owned = new Map<string, { revision: number; renewedAt: number; since: string }>();
+  readonly #owned = new Map<string, { key: HeldKey; since: string }>();
   readonly #work = new Map<string, Work>();
-  /** For each agent the owner that was told of already. */
-  readonly #told = new Map<string, string>();
-  #toldOwned = '';
+  /** For each agent the incarnation of the other owner that was reported. */
+  readonly #reported = new Map<string, string>();
+  #reportedOwned = '';
   #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  #trying: Promise<void> | undefined;
   #isOpen = false;
 
   constructor(bus: Bus, options: AgentKeeperOptions) {
@@ -57,16 +57,14 @@ export class AgentKeeper {
       .map(spec => ({ ...spec, ...(this.#work.get(spec.id) ?? { status: 'idle' as const }) }));
   }
 
-  /** The agents that are to be owned and are not. */
+  /** The wanted agents that this node does not own. */
   get missing(): string[] {
     return this.#options.wanted.map(({ id }) => id).filter(id => !this.owns(id));
   }
 
-  /** Whether this node may act as an agent, as sure as a clock can be. */
+  /** Whether this node may act as an agent. */
   owns(agent: string): boolean {
-    const owned = this.#owned.get(agent);
-    const { ttlMs } = this.#options;
-    return owned !== undefined && performance.now() < owned.renewedAt + ttlMs - marginOf(ttlMs);
+    return (this.#owned.get(agent)?.key.remainingMs ?? 0) > 0;
   }
 
   /** What the node's record shows. */
@@ -84,7 +82,7 @@ export class AgentKeeper {
   async stop(): Promise<void> {
     this.#isOpen = false;
     clearTimeout(this.#timer);
-    await this.#round;
+    await this.#trying;
     // Without a server the keys expire.
     if (!this.#bus.server.isConnected) return;
     await Promise.all([...this.#owned.keys()].map(agent => this.#release(agent)));
@@ -97,7 +95,7 @@ export class AgentKeeper {
     return free?.id;
   }
 
-  /** Says how an agent's task goes, or how it ended. */
+  /** Sets how an agent's task goes, or how it ended. */
   report(agent: string, status: AgentStatus): void {
     const work = this.#work.get(agent);
     this.#set(agent, { ...work, status });
@@ -109,12 +107,12 @@ export class AgentKeeper {
   }
 
   async #tryAll(): Promise<void> {
-    this.#round = Promise.all(this.#options.wanted.map(spec => this.#tryOne(spec))).then(() => {});
-    await this.#round;
-    // Against what was told, not against the beginning of this round: an agent may have been lost to a clock before it.
+    this.#trying = Promise.all(this.#options.wanted.map(spec => this.#tryOne(spec))).then(() => {});
+    await this.#trying;
+    // Compared with the last report and not with the start of this try: an agent may have been lost to the clock before.
     const now = this.agents.map(({ id }) => id).join();
-    if (now !== this.#toldOwned) this.#options.onChange('soon');
-    this.#toldOwned = now;
+    if (now !== this.#reportedOwned) this.#options.onChange('soon');
+    this.#reportedOwned = now;
     if (this.#isOpen) this.#timer = setTimeout(() => void this.#tryAll(), this.#options.everyMs);
   }
 
@@ -128,37 +126,33 @@ export class AgentKeeper {
 
   async #renew(spec: AgentSpec): Promise<boolean> {
     const owned = this.#owned.get(spec.id);
-    return owned !== undefined && this.#put(spec, owned.revision, owned.since);
+    return owned ? owned.key.renew(this.#value(spec, owned.since)) : false;
   }
 
   async #take(spec: AgentSpec): Promise<void> {
-    const found = await this.#bucket.get(spec.id);
+    const key = this.#owned.get(spec.id)?.key ?? new HeldKey(this.#bucket, spec.id, this.#options.ttlMs);
+    const found = await key.read();
     const other = readAgentRecord(found.value);
     const { node, incarnation } = this.#options.owner;
-    // An earlier incarnation of this node is gone, or it could not have begun; our own is a write that was heard late.
-    if (other && other.node !== node) return this.#tellConflict(spec.id, other);
+    // An earlier incarnation of this node is dead, or this one could not have started; the own incarnation's is a write
+    // whose acknowledgement was lost.
+    if (other && other.node !== node) return this.#reportConflict(spec.id, other);
     const since = other?.incarnation === incarnation ? other.since : new Date().toISOString();
     const isNew = !this.#owned.has(spec.id) || other === undefined;
-    if (!(await this.#put(spec, found.revision, since)) || !isNew) return;
-    this.#told.delete(spec.id);
-    await this.#say('owned', spec, since);
+    if (!(await key.take(found, this.#value(spec, since)))) return;
+    this.#owned.set(spec.id, { key, since });
+    if (!isNew) return;
+    this.#reported.delete(spec.id);
+    await this.#write('owned', spec, since);
   }
 
-  async #tellConflict(agent: string, other: AgentRecord): Promise<void> {
+  async #reportConflict(agent: string, other: AgentRecord): Promise<void> {
     this.#owned.delete(agent);
-    if (this.#told.get(agent) === other.incarnation) return;
+    // Promise 2.
+    if (this.#reported.get(agent) === other.incarnation) return;
     await appendAgentEntry(this.#bus, 'conflict', other, this.#options.owner.node);
-    this.#told.set(agent, other.incarnation);
+    this.#reported.set(agent, other.incarnation);
     this.#options.onConflict(agent, other);
-  }
-
-  async #put(spec: AgentSpec, revision: number, since: string): Promise<boolean> {
-    const sentAt = performance.now();
-    const { ttlMs } = this.#options;
-    const put = await this.#bucket.put(spec.id, encode(this.#record(spec, since)), { revision, ttlMs });
-    if (put.kind === 'conflict') return false;
-    this.#owned.set(spec.id, { revision: put.revision, renewedAt: sentAt, since });
-    return true;
   }
 
   async #release(agent: string): Promise<void> {
@@ -167,18 +161,21 @@ export class AgentKeeper {
     if (!owned || !spec) return;
     this.#owned.delete(agent);
     try {
-      const { kind } = await this.#bucket.delete(agent, { revision: owned.revision });
-      if (kind === 'stored') await this.#say('released', spec, owned.since);
+      if (await owned.key.giveBack()) await this.#write('released', spec, owned.since);
     } catch (error) {
       this.#options.onError(error, `cannot release agent ${agent}`);
     }
   }
 
-  async #say(type: 'owned' | 'released', spec: AgentSpec, since: string): Promise<void> {
+  async #write(type: 'owned' | 'released', spec: AgentSpec, since: string): Promise<void> {
     await appendAgentEntry(this.#bus, type, this.#record(spec, since), this.#options.owner.node);
   }
 
-  // What it does is in the node's record; here is only whose it is.
+  #value(spec: AgentSpec, since: string): Uint8Array {
+    return encode(this.#record(spec, since));
+  }
+
+  // The key holds only who owns the agent; what it does is in the node's record.
   #record(spec: AgentSpec, since: string): AgentRecord {
     return { ...spec, ...this.#options.owner, status: 'idle', since, ttlMs: this.#options.ttlMs };
   }

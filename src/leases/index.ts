@@ -1,2 +1,4 @@
 // Held keys: what one holder at a time may do or own.
-export { Lease, type LeaseOptions, marginOf, readLease, Tenure } from './lease.ts';
+export { HeldKey } from './held-key.ts';
+export { Lease, type LeaseOptions, readLease } from './lease.ts';
+export { Tenure } from './tenure.ts';

@@ -1,13 +1,14 @@
-// A node's presence: one key in `orch-nodes` that expires unless the node is heard of.
+// A node's presence: one held key in `orch-nodes` that carries the node's record and expires without a heartbeat.
 // Promises:
-//  1. The key says what the node said last; a change is said at once, and otherwise every heartbeat.
-//  2. Of two daemons with one id, the later one does not start, and says where the other runs. A daemon whose id was
-//     taken while it was away hears of it, and must leave.
-//  3. A node that was given up and comes back is the same incarnation, and says so. A daemon that follows a dead one
-//     of the same id says first that that one was lost.
+//  1. A change of the record is written at once, and the record anew at every heartbeat.
+//  2. Of two daemons with one id, the later one does not start, and its error names where the other runs. A daemon whose
+//     id was taken while it was away is notified, and must leave.
+//  3. A node that was recorded as lost and comes back is the same incarnation, and its entry is marked `returned`. A
+//     daemon that follows a dead one of the same id first records that one as lost.
 //  4. An orderly end removes the key at once.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BucketEntry, Bus } from '../bus/index.ts';
+import { HeldKey } from '../leases/index.ts';
 import {
   encode,
   NODES,
@@ -20,20 +21,20 @@ import {
 } from '../protocol/index.ts';
 import { appendNodeEntry, lastNodeEntry, type NodeChange } from './journal.ts';
 
-/** How long whoever has an id may take to say so. */
+/** How long the daemon that has an id may take to answer. */
 const HOLDER_ANSWER_MS = 1_000;
 /** A daemon that has just taken its key does not answer yet. */
 const HOLDER_START_MS = 1_000;
-/** A change is said so soon; what comes within this time of it is said with it. */
+/** The delay of a change's write; changes within it are written together. */
 const CHANGE_PAUSE_MS = 50;
-/** How often a node that is busy says so, between its heartbeats. */
+/** The shortest time between two writes of a record that changes all the time. */
 const BUSY_PAUSE_MS = 1_000;
 const APPEND_TRIES_MAX = 5;
 
 export interface PresenceOptions {
   /** The record as it is now. */
   record(): NodeRecord;
-  /** The node was silent for so long that its key was gone: what it held may be somebody else's by now. */
+  /** The key had expired and was taken again: what the node held may belong to another by now. */
   onReturned(): void;
   /** Another daemon has this node's id. */
   onTaken(by: NodeRecord): void;
@@ -43,7 +44,7 @@ export interface PresenceOptions {
 export class Presence {
   readonly #bus: Bus;
   readonly #options: PresenceOptions;
-  #revision = 0;
+  #key: HeldKey | undefined;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = Number.POSITIVE_INFINITY;
   #beating: Promise<void> | undefined;
@@ -59,39 +60,41 @@ export class Presence {
     this.#options = options;
   }
 
-  /** Returns when the node is seen. Throws `conflict` when another live one has its id, `unavailable`. */
+  /** Returns when the node is present. Throws `conflict` when another live one has its id, `unavailable`. */
   async start(): Promise<void> {
-    const before = await this.#takeKey();
+    const { id, expiryMs } = this.#options.record();
+    this.#key = new HeldKey(this.#bus.buckets.open(NODES), id, expiryMs);
+    const before = await this.#takeKey(this.#key);
     this.#isOpen = true;
     this.#healthySince = performance.now();
     await this.say('online', before ? { reason: `follows ${before}` } : {});
     this.#schedule();
   }
 
-  /** Milliseconds since the last heartbeat that the server took. */
+  /** Milliseconds since the last acknowledged heartbeat. */
   get heartbeatAgeMs(): number {
     return performance.now() - this.#beatAt;
   }
 
-  /** For how long every heartbeat has been taken: who could not write may not say of others that they did not. */
+  /** For how long every heartbeat was acknowledged. A node that could not write must not judge others by their silence. */
   get healthyForMs(): number {
     return this.#healthySince === undefined ? 0 : performance.now() - this.#healthySince;
   }
 
-  /** Heartbeats that the server took. */
+  /** Acknowledged heartbeats. */
   get beats(): number {
     return this.#beats;
   }
 
-  /** Something in the record has changed: says so soon, or within a second where it changes all the time. */
+  /** Writes a changed record soon, or within a second where it changes all the time. */
   touch(how: 'soon' | 'seldom' = 'soon'): void {
     const soon = performance.now() + CHANGE_PAUSE_MS;
     this.#beatBy(how === 'soon' ? soon : Math.max(soon, this.#beatAt + BUSY_PAUSE_MS));
   }
 
-  /** Says that this node drains, pauses and so on: in its key at once, and in the journal. */
+  /** Writes that this node drains, pauses and so on: into its key at once, and into the journal. */
   async say(type: NodeEventType, more: Pick<NodeChange, 'returned' | 'reason'> = {}): Promise<void> {
-    // The id is another daemon's: what is said of it is said by that one.
+    // The id belongs to another daemon now, and so does its journal.
     if (this.#isAbandoned) return;
     if (type !== 'online' && type !== 'offline') await this.#beat();
     try {
@@ -101,46 +104,43 @@ export class Presence {
     }
   }
 
-  /** Leaves: the key goes, and the journal says `offline`. Safe to call twice. */
+  /** Leaves: removes the key and writes `offline`. Safe to call twice. */
   async stop(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     clearTimeout(this.#timer);
     await this.#beating;
-    // Nobody is there to hear it; the key expires, and somebody says that the node was lost.
+    // Without a server the key expires, and the node is recorded as lost.
     if (!this.#bus.server.isConnected) return;
-    const key = this.#options.record().id;
-    await this.#bucket()
-      .delete(key, { revision: this.#revision })
+    await this.#key
+      ?.giveBack()
       .catch(error => this.#options.onError(error, 'cannot remove the presence key'));
     await this.say('offline');
   }
 
-  /** Stops being heard of, without a word: what a daemon whose id was taken does. */
+  /** Stops without writing anything: for a daemon whose id was taken. */
   abandon(): void {
     this.#isOpen = false;
     this.#isAbandoned = true;
     clearTimeout(this.#timer);
   }
 
-  #bucket() {
-    return this.#bus.buckets.open(NODES);
-  }
-
-  // Returns the incarnation that had the id before, if it ended without a word.
-  async #takeKey(): Promise<string | undefined> {
+  // Returns the incarnation that had the id before, if it did not leave in order.
+  async #takeKey(key: HeldKey): Promise<string | undefined> {
     for (;;) {
+      const found = await key.read();
       const record = this.#options.record();
-      const found = await this.#bucket().get(record.id);
       const other = readOther(found, record.incarnation);
-      if (other && (await this.#isLive(found, other))) throw takenError(other);
-      const put = await this.#put(record, found.revision);
-      if (put) return other?.incarnation;
+      if (other && (await this.#isLive(key, found, other))) throw takenError(other);
+      if (await key.take(found, heartbeatOf(record), this.#timeoutMs(record))) {
+        this.#noteBeat();
+        return other?.incarnation;
+      }
     }
   }
 
-  // Whoever holds the key is asked; where nobody answers at all, once more, because it may have only just begun.
-  async #isLive(found: BucketEntry, other: NodeRecord): Promise<boolean> {
+  // The key's holder is asked; where none answers, once more, because it may have only just started.
+  async #isLive(key: HeldKey, found: BucketEntry, other: NodeRecord): Promise<boolean> {
     for (let tries = 0; tries < 2; tries++) {
       const subject = nodeRequestSubject(other.id, 'ping');
       const { kind } = await this.#bus.requests.ask(subject, undefined, HOLDER_ANSWER_MS);
@@ -148,7 +148,7 @@ export class Presence {
       if (tries === 0) await sleep(HOLDER_START_MS);
     }
     // A key that is gone by now has expired, or its holder has left.
-    const now = await this.#bucket().get(other.id);
+    const now = await key.read();
     return now.value !== undefined && now.revision !== found.revision;
   }
 
@@ -157,7 +157,7 @@ export class Presence {
     this.#beatBy(performance.now() + this.#options.record().heartbeatMs);
   }
 
-  // Never later than it was due already: a node that is touched all the time must be heard of all the same.
+  // Debounced, but the deadline is never pushed back: a record that changes all the time is written all the same.
   #beatBy(at: number): void {
     if (!this.#isOpen || at >= this.#dueAt) return;
     this.#dueAt = at;
@@ -165,7 +165,7 @@ export class Presence {
     this.#timer = setTimeout(() => void this.#beat(), Math.max(0, at - performance.now()));
   }
 
-  // One heartbeat at a time; what changes meanwhile is said right after.
+  // One heartbeat at a time; a change during it is written right after.
   async #beat(): Promise<void> {
     if (this.#beating) {
       this.#isStale = true;
@@ -175,7 +175,7 @@ export class Presence {
     this.#beating = this.#write()
       .catch((error: unknown) => {
         this.#healthySince = undefined;
-        this.#options.onError(error, 'the heartbeat was not taken');
+        this.#options.onError(error, 'heartbeat not acknowledged');
       })
       .finally(() => {
         this.#beating = undefined;
@@ -189,46 +189,48 @@ export class Presence {
   }
 
   async #write(): Promise<void> {
+    const key = this.#key;
+    if (!key || !this.#isOpen) return;
     const record = this.#options.record();
-    if (!this.#isOpen || (await this.#put(record, this.#revision))) return;
-    // Our own write, sent twice; our key, expired, or gone with a server's memory; or somebody else's.
-    const found = await this.#bucket().get(record.id);
+    if (await key.renew(heartbeatOf(record), this.#timeoutMs(record))) return this.#noteBeat();
+    const found = await key.read();
     const other = readOther(found, record.incarnation);
     if (other) {
+      // Promise 2.
       this.abandon();
       this.#options.onTaken(other);
       return;
     }
+    // The key expired, was lost with a server's memory, or is an own write whose acknowledgement was lost.
     const wasGone = found.value === undefined;
-    if (!(await this.#put(record, found.revision)))
+    if (!(await key.take(found, heartbeatOf(record), this.#timeoutMs(record))))
       throw new OrchError('conflict', 'the key changes too fast');
+    this.#noteBeat();
     if (!wasGone) return;
     this.#options.onReturned();
-    await this.#sayReturned();
+    await this.#writeReturned();
   }
 
-  async #sayReturned(): Promise<void> {
+  // Promise 3.
+  async #writeReturned(): Promise<void> {
     this.#healthySince = performance.now();
     const last = await lastNodeEntry(this.#bus, this.#options.record().id);
-    // A server that lost its memory has lost nobody.
+    // After a server's loss of memory no node was lost.
     if (last?.type === 'lost') await this.say('online', { returned: true, reason: 'heard of again' });
   }
 
-  async #put(record: NodeRecord, revision: number): Promise<boolean> {
-    const { id, expiryMs, heartbeatMs } = record;
-    const value = encode({ ...record, sentAt: new Date().toISOString() });
-    // A heartbeat that is late is replaced by the next one.
-    const timeoutMs = Math.max(1_000, Math.min(heartbeatMs, this.#bus.timeoutMs));
-    const put = await this.#bucket().put(id, value, { revision, ttlMs: expiryMs, timeoutMs });
-    if (put.kind === 'conflict') return false;
-    this.#revision = put.revision;
+  #noteBeat(): void {
     this.#beatAt = performance.now();
     this.#healthySince ??= this.#beatAt;
     this.#beats++;
-    return true;
   }
 
-  // What the node says of itself is true whatever others wrote just before.
+  // A late heartbeat is replaced by the next one.
+  #timeoutMs({ heartbeatMs }: NodeRecord): number {
+    return Math.max(1_000, Math.min(heartbeatMs, this.#bus.timeoutMs));
+  }
+
+  // An entry of the node itself is true whatever others wrote just before.
   async #append(change: NodeChange): Promise<void> {
     const { id, incarnation } = change.node;
     for (let tries = 0; tries < APPEND_TRIES_MAX; tries++) {
@@ -246,7 +248,10 @@ export class Presence {
   }
 }
 
-// The record of a live key that is not ours. One that cannot be read is nobody's.
+const heartbeatOf = (record: NodeRecord): Uint8Array =>
+  encode({ ...record, sentAt: new Date().toISOString() });
+
+// The record of another incarnation; a value that cannot be read counts as free.
 function readOther({ value }: BucketEntry, incarnation: string): NodeRecord | undefined {
   const parsed = NodeRecord.safeParse(value && tryDecode(value));
   return parsed.success && parsed.data.incarnation !== incarnation ? parsed.data : undefined;
