@@ -39,7 +39,7 @@ export async function registerAgent(bus: Bus, registration: Registration): Promi
   if (record.visibility !== 'group') delete record.group;
   const put = await bucket.put(given.id, encode(record), { revision: found.revision, ttlMs });
   if (put.kind === 'conflict')
-    throw new OrchError('conflict', `agent ${given.id} was taken by somebody else just now`);
+    throw new OrchError('conflict', `agent ${given.id} was taken by another owner just now`);
   if (!known) await appendAgentEntry(bus, 'owned', record, owner);
   return record;
 }

@@ -10,7 +10,7 @@ import {
   type Reason,
   type TaskRecord,
 } from '../protocol/index.ts';
-import { keepDeadLetter } from './dead.ts';
+import { keepDeadLetter } from './dead-letters.ts';
 import { append, fenceOf, lastEntry } from './journal.ts';
 import { afterFailure, afterRelease, type Change, type Failure, waitMs } from './lifecycle.ts';
 

@@ -3,9 +3,9 @@
 // may be (a lost lease, a retry, a cancelled task, a second message of one task) is found out only when that fails.
 import type { Bus, Delivery } from '../bus/index.ts';
 import type { TaskAddress, TaskMessage, TaskRecord } from '../protocol/index.ts';
+import { isHolderAtWork } from './ask-holder.ts';
 import { Attempt } from './attempt.ts';
-import { keepDeadLetter } from './dead.ts';
-import { isHeld } from './holder.ts';
+import { keepDeadLetter } from './dead-letters.ts';
 import { failInvalid } from './invalid.ts';
 import { append, fenceOf, type JournalLine, lastEntry } from './journal.ts';
 import { attemptsUsed, decideClaim, queuedRecord, waitMs } from './lifecycle.ts';
@@ -71,7 +71,7 @@ async function decide(given: Case, last: JournalLine | undefined): Promise<Claim
       return giveBackFor(delivery, decision.delayMs);
     case 'take-over': {
       // A first delivery cannot be a lease that ran out.
-      const isHeldNow = delivery.deliveryCount === 1 || (await isHeld(bus, record));
+      const isHeldNow = delivery.deliveryCount === 1 || (await isHolderAtWork(bus, record));
       if (isHeldNow) return giveBackFor(delivery, record.leaseMs ?? claimant.leaseMs);
       if (attemptsUsed(record) >= record.maxAttempts) return bury(given, record, fence);
       break;

@@ -3,8 +3,7 @@ export { Attempt, type Written } from './attempt.ts';
 export { listTasks, openSince, type TaskFilter, type TaskLine, trimBoard, unservableTasks } from './board.ts';
 export { type Cancelled, cancelTask, unclaimedRecord } from './cancel.ts';
 export { type Claimant, type ClaimOutcome, claim } from './claim.ts';
-export { retryTask } from './dead.ts';
-export { claimNamed, claimNext, type HandClaim, resumeAttempt, type Ticket, ticketOf } from './hand.ts';
+export { retryTask } from './dead-letters.ts';
 export { refuseMessage } from './invalid.ts';
 export { type JournalLine, lastEntry, taskJournal, tryReadEntry } from './journal.ts';
 export { countOutsideLanes, rankFor } from './lanes.ts';
@@ -18,6 +17,14 @@ export {
   queuedRecord,
   TRANSITIONS,
 } from './lifecycle.ts';
+export {
+  claimNamed,
+  claimNext,
+  type ManualClaim,
+  resumeAttempt,
+  type Ticket,
+  ticketOf,
+} from './manual-claim.ts';
 export { newTaskId, type Published, publishTask, type TaskSpec } from './publish.ts';
 export { flagService, HALF_PUBLISHED_MS, type Repaired, repairTask } from './repair.ts';
 export { childSpan } from './trace.ts';

@@ -1,7 +1,7 @@
 // Messages on the queue that are not tasks. They end as failed, and what they were is kept, for people to look at.
 import type { Bus, Stored } from '../bus/index.ts';
 import { TASKS, TaskMessage, type TaskRecord } from '../protocol/index.ts';
-import { keepDeadLetter } from './dead.ts';
+import { keepDeadLetter } from './dead-letters.ts';
 import { append, fenceOf, lastEntry } from './journal.ts';
 import { queuedRecord } from './lifecycle.ts';
 import { readMessage } from './message.ts';

@@ -11,8 +11,8 @@ import {
   TASKS,
   type TaskRecord,
 } from '../protocol/index.ts';
-import { retryTask } from './dead.ts';
-import { isHeld } from './holder.ts';
+import { isHolderAtWork } from './ask-holder.ts';
+import { retryTask } from './dead-letters.ts';
 import { append, fenceOf, type JournalLine, lastEntry } from './journal.ts';
 
 /**
@@ -27,7 +27,7 @@ export type Repaired = 'requeued' | 'failed' | 'fine';
 export async function repairTask(bus: Bus, taskId: string, actor: string): Promise<Repaired> {
   const last = await lastEntry(bus, taskId, 'leader');
   if (!last || isFinal(last.task.state) || !(await hasNoMessage(bus, taskId))) return 'fine';
-  if (isActive(last.task.state) && (await isHeld(bus, last.task))) return 'fine';
+  if (isActive(last.task.state) && (await isHolderAtWork(bus, last.task))) return 'fine';
   if (last.type === 'requeued' && (await bus.streams.last(DEAD, deadSubject(taskId), 'leader'))) {
     await retryTask(bus, taskId, actor);
     return 'requeued';

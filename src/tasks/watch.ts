@@ -1,4 +1,4 @@
-// What happened to one task and what it printed: as it is stored, and as it comes.
+// What happened to one task and what it printed: as stored, and as it arrives.
 import type { Bus } from '../bus/index.ts';
 import {
   decode,
@@ -19,10 +19,11 @@ import { unclaimedRecord } from './cancel.ts';
 import { type JournalLine, lastEntry, taskJournal, tryReadEntry } from './journal.ts';
 import { publishTask, type TaskSpec, taskIdOf } from './publish.ts';
 
-/** Events are sent at most once: this often the journal is looked at in any case. */
+/** Events are delivered at most once, so the journal is read this often in any case. */
 const LOOK_AGAIN_MS = 2_000;
 const FINAL_TYPES: ReadonlySet<string> = new Set(TASK_STATES.filter(isFinal));
 
+/** A chunk of a task's output as it is stored. */
 export interface OutputLine extends OutputChunk {
   seq: number;
   attempt: number;
@@ -54,20 +55,20 @@ export async function* followTask(
 
 /**
  * Waits for a task's end. Throws `timeout`, `interrupted` with the signal's reason, or `not_found`.
- * The event of an end says when to look; the journal says what it is, also where an event was lost.
+ * The event of an end triggers a read of the journal, which decides; a lost event only delays it.
  */
 export async function waitForTask(bus: Bus, taskId: string, signal: AbortSignal): Promise<TaskRecord> {
-  const ear = new Ear(bus, taskId);
+  const listener = new EndListener(bus, taskId);
   try {
-    return await untilEnd(bus, ear, signal, () => glance(bus, taskId));
+    return await untilEnd(bus, listener, signal, () => glance(bus, taskId));
   } finally {
-    ear.close();
+    listener.close();
   }
 }
 
 /**
  * Publishes a task and waits for its end, with two requests fewer than one call after the other. Where the id is known
- * already, it is the end of the task that has it. Throws as both do.
+ * already, it returns the end of that task. Throws what both throw.
  */
 export async function publishAndWait(
   bus: Bus,
@@ -76,37 +77,37 @@ export async function publishAndWait(
   signal: AbortSignal,
 ): Promise<TaskRecord> {
   const id = taskIdOf(spec.id);
-  const ear = new Ear(bus, id);
+  const listener = new EndListener(bus, id);
   try {
     const { created, state } = await publishTask(bus, { ...spec, id }, actor);
     const isNew = created && state === 'queued';
-    // Of what was queued just now, an end is heard.
-    return await untilEnd(bus, ear, signal, async () => (isNew ? undefined : glance(bus, id)));
+    // The end of a task that was queued just now cannot have been missed.
+    return await untilEnd(bus, listener, signal, async () => (isNew ? undefined : glance(bus, id)));
   } finally {
-    ear.close();
+    listener.close();
   }
 }
 
-/** Hears of a task's ends from the moment that it is made. */
-class Ear {
+/** Receives the events of a task's end from its construction on. */
+class EndListener {
   readonly taskId: string;
   readonly close: () => void;
-  /** The journal sequence of an end that was heard of since it was last asked for; 0: it did not say. */
-  #heard: number | undefined;
+  /** The journal sequence of an end received since the last `next`; 0 where the event has none. */
+  #received: number | undefined;
   #wake = () => {};
 
   constructor(bus: Bus, taskId: string) {
     this.taskId = taskId;
     this.close = bus.requests.subscribe(taskEvents(taskId), (subject, _bytes, { headers }) => {
       if (!FINAL_TYPES.has(parseEntrySubject(subject)?.type ?? '')) return;
-      this.#heard = Number(headers?.get('Nats-Sequence') ?? 0);
+      this.#received = Number(headers?.get('Nats-Sequence') ?? 0);
       this.#wake();
     });
   }
 
-  /** What was heard; waits for it, at most `timeoutMs` and not beyond the signal. */
-  async listen(timeoutMs: number, signal: AbortSignal): Promise<number | undefined> {
-    if (this.#heard === undefined && !signal.aborted) {
+  /** The sequence of the next end; undefined after `timeoutMs`, or when the signal aborts. */
+  async next(timeoutMs: number, signal: AbortSignal): Promise<number | undefined> {
+    if (this.#received === undefined && !signal.aborted) {
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, timeoutMs);
         this.#wake = () => {
@@ -117,37 +118,37 @@ class Ear {
       });
       signal.removeEventListener('abort', this.#wake);
     }
-    const heard = this.#heard;
-    this.#heard = undefined;
-    return heard;
+    const received = this.#received;
+    this.#received = undefined;
+    return received;
   }
 }
 
 async function untilEnd(
   bus: Bus,
-  ear: Ear,
+  listener: EndListener,
   signal: AbortSignal,
   look: () => Promise<TaskRecord | undefined>,
 ): Promise<TaskRecord> {
   for (;;) {
     const record = await look().catch(error => unlessAway(error, signal));
     if (record && isFinal(record.state)) return record;
-    // An end that was heard during the look is looked at now.
-    const seq = await ear.listen(LOOK_AGAIN_MS, signal);
-    if (signal.aborted) throw endOfWait(ear.taskId, signal);
-    look = () => (seq ? endAt(bus, ear.taskId, seq) : getTask(bus, ear.taskId));
+    // An end received during the read is read now.
+    const seq = await listener.next(LOOK_AGAIN_MS, signal);
+    if (signal.aborted) throw endOfWait(listener.taskId, signal);
+    look = () => (seq ? endAt(bus, listener.taskId, seq) : getTask(bus, listener.taskId));
   }
 }
 
-// One hop to a replica tells that a task goes on; that it is over, and that there is none, is the leader's to say.
+// One hop to a replica shows that a task is still open; that it is over, or does not exist, is read from the leader.
 async function glance(bus: Bus, taskId: string): Promise<TaskRecord | undefined> {
   const stored = await bus.streams.last(JOURNAL, historyFilter(taskId));
   const line = stored && tryReadEntry(stored);
   return line && !isFinal(line.task.state) ? undefined : getTask(bus, taskId);
 }
 
-// What any replica holds at a sequence was accepted, so that an end that stands there is one. That there is none yet, or
-// something else, may mean that the replica lags or that the event was somebody's own.
+// What any replica holds at a sequence was accepted, so an end that is stored there is one. None yet, or something else,
+// may mean that the replica lags, or that another client made up the event.
 async function endAt(bus: Bus, taskId: string, seq: number): Promise<TaskRecord> {
   const stored = await bus.streams.bySequence(JOURNAL, seq);
   const isOfTask = stored !== undefined && parseEntrySubject(stored.subject)?.id === taskId;
@@ -155,7 +156,7 @@ async function endAt(bus: Bus, taskId: string, seq: number): Promise<TaskRecord>
   return task && isFinal(task.state) ? task : getTask(bus, taskId);
 }
 
-// A server that is away decides nothing; the wait has a time of its own.
+// An unreachable server decides nothing; the wait has its own time limit.
 function unlessAway(error: unknown, signal: AbortSignal): undefined {
   if (error instanceof OrchError && error.code === 'unavailable' && !signal.aborted) return undefined;
   throw error;
@@ -166,7 +167,7 @@ const endOfWait = (taskId: string, signal: AbortSignal): OrchError =>
     ? signal.reason
     : new OrchError('timeout', `task ${taskId} has not ended in time`);
 
-/** What a task has printed so far, from a stream sequence on. */
+/** What a task has printed so far, from a stream sequence on. Throws `unavailable`. */
 export async function* taskOutput(bus: Bus, taskId: string, from = 1): AsyncGenerator<OutputLine> {
   for await (const stored of bus.streams.range(OUTPUT, { filter: outputFilter(taskId), from })) {
     const line = readOutput(stored);

@@ -1,5 +1,5 @@
 // Dead letters: the message of a task that failed for good is copied before it leaves the queue, so that a retry
-// finds the input again, whoever dies in between.
+// finds the input again, also when a process dies in between.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Stored } from '../bus/index.ts';
 import {
@@ -21,7 +21,7 @@ const ENQUEUE_PAUSE_MS = 100;
 export async function keepDeadLetter(bus: Bus, taskId: string, queueSeq: number): Promise<void> {
   const message = await bus.streams.bySequence(TASKS, queueSeq, 'leader');
   if (!message) return;
-  // A dead letter that is there already is the first message of the task, and a later one is not its better.
+  // Keep the first copy; never overwrite it.
   await bus.streams.write(deadSubject(taskId), message.bytes, {
     expect: { lastSequence: 0, filter: deadSubject(taskId) },
     ...contentType(message.headers?.get(CONTENT_TYPE)),

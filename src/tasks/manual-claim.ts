@@ -1,7 +1,7 @@
-// Claims by hand: for agents that work outside a worker. They take the next task or a named one under a lease of
-// minutes, renew it, and say how it went, each time from a new connection: a ticket carries the lease between them.
-// The lease of a lane is seconds long; a longer one is a negative acknowledgement with a delay, which brings the
-// message back when the agent is heard of no more, and which each renewal pushes out.
+// Claims by hand, for agents that work outside a worker. They take the next task or a named one under a lease of minutes,
+// renew it, and report the outcome, each time from a new connection: a ticket carries the lease between them.
+// The lease of a lane is seconds long. A longer one is a negative acknowledgement with a delay: it brings the message
+// back when the agent no longer renews, and each renewal extends it.
 import type { Bus, Delivery } from '../bus/index.ts';
 import {
   isActive,
@@ -20,16 +20,17 @@ import { getTask } from './watch.ts';
 
 /** How far into a lane a named task is looked for. */
 export const NAMED_SCAN_MAX = 256;
-/** A lane's tasks may be gone between the list and the claim; so often the next one is tried. */
+/** A lane's tasks may be gone between the list and the claim: the most tries of a lane. */
 const TRIES_MAX = 20;
 
-export interface HandClaim {
+/** The claiming agent, what it can serve, and for how long it takes the task. */
+export interface ManualClaim {
   actor: string;
   capabilities: readonly string[];
   leaseMs: number;
 }
 
-/** A claimed attempt on paper: all that another process needs to go on with it. */
+/** A claimed attempt as data: all that another process needs to continue it. */
 export interface Ticket {
   id: string;
   attempt: number;
@@ -42,7 +43,7 @@ export interface Ticket {
 }
 
 /** Claims the next task that these capabilities serve, high before medium before low; undefined when none waits. */
-export async function claimNext(bus: Bus, options: HandClaim): Promise<Attempt | undefined> {
+export async function claimNext(bus: Bus, options: ManualClaim): Promise<Attempt | undefined> {
   const lanes = (await bus.lanes.list())
     .map(lane => ({ ...lane, rank: rankFor(lane.lane, options.capabilities) }))
     .filter(lane => lane.rank !== undefined)
@@ -52,7 +53,7 @@ export async function claimNext(bus: Bus, options: HandClaim): Promise<Attempt |
       const [delivery] = await bus.lanes.fetch(consumer, 1, rank);
       if (!delivery) break;
       const outcome = await claim(bus, delivery, options);
-      if (outcome.kind === 'claimed') return held(outcome.attempt, options.leaseMs);
+      if (outcome.kind === 'claimed') return withLease(outcome.attempt, options.leaseMs);
     }
   }
   return undefined;
@@ -62,7 +63,7 @@ export async function claimNext(bus: Bus, options: HandClaim): Promise<Attempt |
  * Claims a named task. Throws `not_found`, `conflict` (claimed, final, not yet due, or deeper in its lane than 256),
  * `no_worker` when a required capability is not offered.
  */
-export async function claimNamed(bus: Bus, taskId: string, options: HandClaim): Promise<Attempt> {
+export async function claimNamed(bus: Bus, taskId: string, options: ManualClaim): Promise<Attempt> {
   const record = await getTask(bus, taskId);
   const missing = parseLane(record.lane).filter(capability => !options.capabilities.includes(capability));
   if (missing.length > 0) {
@@ -80,7 +81,7 @@ export async function claimNamed(bus: Bus, taskId: string, options: HandClaim): 
     rankFor(record.lane, options.capabilities) ?? 0,
   );
   const wanted = deliveries.find(delivery => delivery.subject.endsWith(`.${taskId}`));
-  giveBack(deliveries, wanted);
+  releaseOthers(deliveries, wanted);
   if (!wanted) {
     throw new OrchError(
       'conflict',
@@ -92,14 +93,14 @@ export async function claimNamed(bus: Bus, taskId: string, options: HandClaim): 
   }
   const outcome = await claim(bus, wanted, options);
   if (outcome.kind !== 'claimed') throw notClaimed(taskId, outcome);
-  return held(outcome.attempt, options.leaseMs);
+  return withLease(outcome.attempt, options.leaseMs);
 }
 
-function giveBack(deliveries: readonly Delivery[], kept: Delivery | undefined): void {
+function releaseOthers(deliveries: readonly Delivery[], kept: Delivery | undefined): void {
   for (const delivery of deliveries) if (delivery !== kept) delivery.nak();
 }
 
-function held(attempt: Attempt, leaseMs: number): Attempt {
+function withLease(attempt: Attempt, leaseMs: number): Attempt {
   attempt.renew(leaseMs);
   return attempt;
 }
@@ -107,13 +108,16 @@ function held(attempt: Attempt, leaseMs: number): Attempt {
 const takenBy = (taskId: string, record: TaskRecord) =>
   new OrchError(
     'conflict',
-    `task ${taskId} was claimed by ${record.node ?? 'somebody'} at ${record.claimedAt ?? 'an unknown time'}`,
+    `task ${taskId} was claimed by ${record.node ?? 'another worker'} at ${record.claimedAt ?? 'an unknown time'}`,
   );
 
 function notClaimed(taskId: string, outcome: Exclude<ClaimOutcome, { kind: 'claimed' }>): OrchError {
   switch (outcome.kind) {
     case 'taken':
-      return new OrchError('conflict', `task ${taskId} was claimed by ${outcome.by ?? 'somebody'} just now`);
+      return new OrchError(
+        'conflict',
+        `task ${taskId} was claimed by ${outcome.by ?? 'another worker'} just now`,
+      );
     case 'later':
       return new OrchError(
         'conflict',
@@ -124,13 +128,13 @@ function notClaimed(taskId: string, outcome: Exclude<ClaimOutcome, { kind: 'clai
   }
 }
 
-/** What to write down about an attempt that another process goes on with. */
+/** The ticket of an attempt that another process will continue. */
 export function ticketOf(attempt: Attempt, leaseMs: number): Ticket {
   const { id, actor, fence, record, delivered } = attempt;
   return { id, attempt: record.attempt, actor, fence, leaseMs, ...delivered };
 }
 
-/** Goes on with an attempt. Throws `conflict` when its fence fell: the lease ran out, or the task was cancelled. */
+/** Continues an attempt. Throws `conflict` when its fence fell: the lease ran out, or the task was cancelled. */
 export async function resumeAttempt(bus: Bus, ticket: Ticket): Promise<Attempt> {
   const last = await lastEntry(bus, ticket.id, 'leader');
   if (last?.seq !== ticket.fence) {
