@@ -3,11 +3,11 @@ import type { Bus } from '../bus/index.ts';
 import { listAgents, recallFromAll } from '../cluster/index.ts';
 import { env } from '../config/index.ts';
 import { askMemory } from '../memory/index.ts';
-import { unknown } from '../nodes/index.ts';
 import {
   GATHER_MS_DEFAULT,
   type GatheredReply,
   type MemoryItem,
+  notFoundError,
   OrchError,
   parseDuration,
   parseId,
@@ -97,7 +97,7 @@ export async function withNames<T>(bus: Bus, agent: string, ask: (agent: string)
         'not_found',
         `agent ${agent} has no memory that can be asked: it has no daemon, or one that is gone`,
       );
-    throw unknown(
+    throw notFoundError(
       'agent',
       agent,
       known.map(({ id }) => id),

@@ -148,8 +148,8 @@ function examineNodes({ nodes, protocol }: ClusterStatus): Finding[] {
   const versions = [...new Set(live.map(({ version }) => version))].sort(compareVersions);
   if (versions.length > 1)
     list.push(finding('versions', 'warning', `the nodes run orch ${versions.join(' and ')}`));
-  const said = `${live.length} live, orch ${versions.join(', ') || '-'}, protocol ${formatProtocol(protocol)}`;
-  return list.length > 0 ? list : [finding('nodes', 'ok', said)];
+  const summary = `${live.length} live, orch ${versions.join(', ') || '-'}, protocol ${formatProtocol(protocol)}`;
+  return list.length > 0 ? list : [finding('nodes', 'ok', summary)];
 }
 
 // A heartbeat carries its node's time, and the server wrote its own beside it.

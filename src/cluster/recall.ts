@@ -1,11 +1,19 @@
-// A question to all memories: scattered to the nodes that are there, gathered, and ranked as if of one store.
+// Scatter-gather over all memories: a question goes to the live nodes, and their replies are ranked as if from one store.
 // Promises:
-//  1. It ends early when all have answered, and at the deadline at the latest, with what came.
-//  2. Whoever is missing is named, with why. An answer that lacks nobody says so too.
+//  1. It ends early when all nodes have replied, and at the deadline at the latest, with what arrived.
+//  2. Each missing node is named, with the reason. A complete answer is marked as complete.
 //  3. Ranks do not depend on which node a record lies on: see `memory/ranking.ts` for the three rounds and why.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../bus/index.ts';
-import { addStatistics, askMemory, type Fused, fuse, idsByAgent, inOrder, longest } from '../memory/index.ts';
+import {
+  addStatistics,
+  askMemory,
+  type Fused,
+  fuse,
+  idsByAgent,
+  inOrder,
+  slowestStages,
+} from '../memory/index.ts';
 import { readNodes, recentNodeEntries } from '../nodes/index.ts';
 import {
   GATHER_MS_DEFAULT,
@@ -24,9 +32,9 @@ import {
   RecallRequest,
 } from '../protocol/index.ts';
 
-/** A node that was lost longer ago is no longer expected. */
+/** A node that was lost longer ago than this is no longer expected to answer. */
 const LOST_EXPECTED_MS = 3_600_000;
-/** The first round may take this share of the time, the first two this one. */
+/** The share of the time that the first round may take, and the first two together. */
 const SHARES = { statistics: 0.6, candidates: 0.9 };
 
 export interface GatherOptions {
@@ -36,7 +44,7 @@ export interface GatherOptions {
   group?: string;
 }
 
-/** Asks all memories that the asker may read. Throws `usage`, or `unavailable` without a server. */
+/** Queries all memories that the asker may read. Throws `usage`, or `unavailable` without a server. */
 export async function recallFromAll(
   bus: Bus,
   kind: 'recall' | 'search',
@@ -44,47 +52,47 @@ export async function recallFromAll(
   { deadlineMs = GATHER_MS_DEFAULT, ...only }: GatherOptions = {},
 ): Promise<GatheredReply> {
   const request = parseAs(RecallRequest, input, kind);
-  const round = new Round(bus, deadlineMs);
-  await round.expect();
+  const gathering = new Gathering(bus, deadlineMs);
+  await gathering.expect();
   const { as, query, limit } = request;
   const statistics = addStatistics(
-    (await round.ask('statistics', { as, kind, query, ...only }, NodeStatistics, SHARES.statistics)).map(
+    (await gathering.ask('statistics', { as, kind, query, ...only }, NodeStatistics, SHARES.statistics)).map(
       reply => reply.statistics,
     ),
   );
-  const replies = await round.ask(
+  const replies = await gathering.ask(
     'candidates',
     { ...request, kind, statistics, ...only },
     NodeCandidates,
     SHARES.candidates,
   );
-  const readFrom = round.elapsedMs;
+  const readFrom = gathering.elapsedMs;
   const { best, method } = fuse(
     replies.flatMap(reply => reply.candidates),
     { limit, now: Date.now() },
   );
-  const items = await round.read(as, best);
+  const items = await gathering.read(as, best);
   return {
     items,
     omitted: best.length - items.length,
     method,
-    partial: round.missing.length > 0,
+    partial: gathering.missing.length > 0,
     nodes: replies.length,
-    missing: round.missing,
-    // The stages of the slowest node, which went side by side; the way there and back is in the total.
+    missing: gathering.missing,
+    // Nodes work in parallel: the stages of the slowest one. The network is in the total.
     timings: {
-      ...longest(replies.map(({ timings }) => timings)),
-      readMs: round.elapsedMs - readFrom,
-      totalMs: round.elapsedMs,
+      ...slowestStages(replies.map(({ timings }) => timings)),
+      readMs: gathering.elapsedMs - readFrom,
+      totalMs: gathering.elapsedMs,
     },
   };
 }
 
-class Round {
+class Gathering {
   readonly #bus: Bus;
   readonly #deadlineMs: number;
   readonly #began = performance.now();
-  /** The nodes that are still asked. */
+  /** The nodes that have not failed yet. */
   #nodes = new Set<string>();
   readonly missing: MissingNode[] = [];
 
@@ -97,7 +105,7 @@ class Round {
     return performance.now() - this.#began;
   }
 
-  /** Learns whom to expect: nodes whose agents have memories. Throws `unavailable` when that takes all of the time. */
+  /** Finds the nodes to expect: those whose agents have memories. Throws `unavailable` when that takes all of the time. */
   async expect(): Promise<void> {
     const since = new Date(Date.now() - LOST_EXPECTED_MS);
     const known = Promise.all([readNodes(this.#bus), recentNodeEntries(this.#bus, since)]);
@@ -116,10 +124,10 @@ class Round {
       if (isGone && hadMemories) this.missing.push({ node: id, why: 'lost' });
     }
     for (const id of [...this.#nodes].slice(GATHER_NODES_MAX))
-      this.#give(id, { why: 'late', detail: `only ${GATHER_NODES_MAX} nodes are asked` });
+      this.#exclude(id, { why: 'late', detail: `only ${GATHER_NODES_MAX} nodes are asked` });
   }
 
-  /** Asks those who are left; who does not answer within a share of the time is asked no more. */
+  /** Asks the remaining nodes; one that does not reply within a share of the time is not asked again. */
   async ask<T extends { node: string; unread: { agent: string; why: string }[] }>(
     verb: MemoriesVerb,
     body: unknown,
@@ -136,15 +144,15 @@ class Round {
         const parsed = schema.safeParse(reply.value);
         if (!parsed.success || !waiting.delete(parsed.data.node)) return false;
         replies.push(parsed.data);
-        for (const { agent, why } of parsed.data.unread) this.#note(parsed.data.node, agent, why);
+        for (const { agent, why } of parsed.data.unread) this.#noteFailure(parsed.data.node, agent, why);
         return waiting.size === 0;
       },
     });
-    for (const node of waiting) this.#give(node, { why: 'late' });
+    for (const node of waiting) this.#exclude(node, { why: 'late' });
     return replies;
   }
 
-  /** The contents of the best, from their owners, best first. */
+  /** Reads the contents of the best candidates from their owners, best first. */
   async read(as: string, best: readonly Fused[]): Promise<MemoryItem[]> {
     const leftMs = Math.max(1, this.#deadlineMs - this.elapsedMs);
     const read = await Promise.all(
@@ -153,7 +161,7 @@ class Round {
           return (await askMemory(this.#bus, agent, 'read', { as, ids }, leftMs)).items;
         } catch (error) {
           const node = best.find(({ candidate }) => candidate.agent === agent)?.candidate.node ?? agent;
-          this.#give(node, { why: 'late', detail: `its contents: ${(error as Error).message}` });
+          this.#exclude(node, { why: 'late', detail: `its contents: ${(error as Error).message}` });
           return [];
         }
       }),
@@ -161,13 +169,13 @@ class Round {
     return inOrder(best, read.flat());
   }
 
-  // The node is asked on: its other agents answer.
-  #note(node: string, agent: string, why: string): void {
+  // The node is still asked in the next round: its other agents answer.
+  #noteFailure(node: string, agent: string, why: string): void {
     if (!this.missing.some(known => known.node === node))
       this.missing.push({ node, why: 'failed', detail: `agent ${agent}: ${why}` });
   }
 
-  #give(node: string, missing: { why: Missing; detail?: string }): void {
+  #exclude(node: string, missing: { why: Missing; detail?: string }): void {
     this.#nodes.delete(node);
     if (!this.missing.some(known => known.node === node)) this.missing.push({ node, ...missing });
   }
@@ -176,9 +184,9 @@ class Round {
 async function withinMs<T>(ms: number, work: Promise<T>): Promise<T> {
   const late = new AbortController();
   const timeout = sleep(ms, undefined, { signal: late.signal }).then(() => {
-    throw new OrchError('unavailable', `who is there could not be found out within ${ms} ms`);
+    throw new OrchError('unavailable', `could not list the nodes within ${ms} ms`);
   });
-  // One of the two comes too late to be heard.
+  // The later of the two has no handler any more.
   timeout.catch(() => {});
   work.catch(() => {});
   return Promise.race([work, timeout]).finally(() => late.abort());

@@ -13,7 +13,7 @@ import {
   TASKS,
 } from '../protocol/index.ts';
 import { type AgentView, listAgents } from './agents.ts';
-import { canServe } from './served.ts';
+import { canServe } from './eligibility.ts';
 
 /** The shape of `orch status --json`. Times are ISO 8601, durations milliseconds. */
 export interface ClusterStatus {

@@ -14,8 +14,8 @@ import type { Scope } from './visibility.ts';
 export const QUESTIONS = { recall: questionOf, search: searchQuestionOf };
 export type Kind = keyof typeof QUESTIONS;
 
-/** Where candidates come from. */
-export interface Place {
+/** The store that candidates are taken from. */
+export interface CandidateSource {
   owner: { agent: string; node?: string };
   reader: Connection;
   vectors: Vectors | undefined;
@@ -23,7 +23,7 @@ export interface Place {
 
 /** The candidates of this store, scored with the statistics of all. A search goes by words alone. */
 export async function candidatesOf(
-  { owner, reader, vectors }: Place,
+  { owner, reader, vectors }: CandidateSource,
   { kind, query, statistics, limit, ...filter }: CandidatesRequest,
   floor: Scope,
   watch: Stopwatch,
@@ -48,7 +48,7 @@ export async function candidatesOf(
   return { candidates: [...candidates.values()], method: vector ? 'hybrid' : 'keyword' };
 }
 
-const candidateOf = (row: Row, owner: Place['owner']): Candidate => ({
+const candidateOf = (row: Row, owner: CandidateSource['owner']): Candidate => ({
   id: textOf(row, 'id'),
   ...owner,
   importance: numberOf(row, 'importance'),

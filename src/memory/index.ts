@@ -1,5 +1,15 @@
 // What an agent remembers, on the node that owns it. A question to many stores is these steps on each, with the wire
 // between them: `statistics`, then `candidates` with the sum, then `read` from the owners of the best.
+
+export {
+  candidatesFrom,
+  idsByAgent,
+  inOrder,
+  recallFrom,
+  slowestStages,
+  statisticsOf,
+  type Unread,
+} from './across-stores.ts';
 export {
   askMemory,
   type MemoryAnswer,
@@ -9,15 +19,6 @@ export {
 } from './client.ts';
 export { type Embedder, type EmbedderOptions, openAiEmbedder, sharedEmbedder } from './embedder.ts';
 export type { Imported } from './exchange.ts';
-export {
-  candidatesFrom,
-  idsByAgent,
-  inOrder,
-  longest,
-  recallFrom,
-  statisticsOf,
-  type Unread,
-} from './many.ts';
 export { Memory, type MemoryOptions, openMemory } from './memory.ts';
 export { addStatistics, type Fused, fuse, mergeCandidates, windowOf } from './ranking.ts';
 export { fileOf } from './schema.ts';

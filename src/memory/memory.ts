@@ -42,7 +42,7 @@ import {
   type Visibility,
 } from '../protocol/index.ts';
 import { fitted } from './answer.ts';
-import { candidatesOf, type Kind, type Place, QUESTIONS, readRecords } from './candidates.ts';
+import { type CandidateSource, candidatesOf, type Kind, QUESTIONS, readRecords } from './candidates.ts';
 import type { Embedder } from './embedder.ts';
 import { copyTo, exportLines, type Imported, importLines } from './exchange.ts';
 import { expand } from './expand.ts';
@@ -98,7 +98,7 @@ export class Memory {
   readonly #vectors: Vectors | undefined;
   readonly #policy: Policy;
   readonly #groupOf: (agent: string) => string | undefined;
-  readonly #place: Place;
+  readonly #source: CandidateSource;
   readonly #now: () => Date;
 
   constructor(store: Store, writer: Writer, vectors: Vectors | undefined, options: MemoryOptions) {
@@ -111,7 +111,7 @@ export class Memory {
     this.#policy = { agent, visibility, group };
     this.#groupOf = groupOf;
     const owner = { agent, ...(node === undefined ? {} : { node }) };
-    this.#place = { owner, reader: store.reader, vectors };
+    this.#source = { owner, reader: store.reader, vectors };
     this.#now = options.now ?? (() => new Date());
   }
 
@@ -194,7 +194,7 @@ export class Memory {
     const floor = this.#floorOf(request.as);
     const watch = new Stopwatch();
     if (floor === undefined) return { candidates: [], method: 'keyword', timings: watch.timings };
-    const found = await this.#guarded(candidatesOf(this.#place, request, floor, watch));
+    const found = await this.#guarded(candidatesOf(this.#source, request, floor, watch));
     return { ...found, timings: watch.timings };
   }
 
@@ -271,7 +271,7 @@ export class Memory {
       storeStatistics(this.#store.reader, QUESTIONS[kind](request.query), floor),
     );
     const asked = { ...request, kind, statistics };
-    const { candidates, method } = await candidatesOf(this.#place, asked, floor, watch);
+    const { candidates, method } = await candidatesOf(this.#source, asked, floor, watch);
     const { best } = fuse(candidates, { limit: request.limit, now: now.getTime() });
     return { best: new Map(best.map(({ candidate, score }) => [candidate.id, score])), method };
   }
@@ -279,7 +279,7 @@ export class Memory {
   readonly #itemOf = (record: MemoryRecord, score: number): MemoryItem => ({
     ...record,
     score,
-    ...this.#place.owner,
+    ...this.#source.owner,
   });
 
   // Nobody waits for it, and where it is lost a record is a little less recent than it was.

@@ -1,4 +1,4 @@
-// Nodes: who is there, who left, and who was lost.
+// Nodes: presence, journal, and the roster of those that are live, left or were lost.
 export {
   appendNodeEntry,
   followNodeEntries,
@@ -15,5 +15,4 @@ export {
   type NodePresence,
   type NodeView,
   readNodes,
-  unknown,
 } from './roster.ts';

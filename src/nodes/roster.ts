@@ -1,5 +1,5 @@
-// Who is there: what the nodes said of themselves, whether they answer now, and who was lost.
-// A record says what was true at the last heartbeat; a node that was killed since is found out by asking it.
+// The roster of nodes: their records, whether they answer now, and which left or were lost.
+// A record is as old as the last heartbeat; a node that was killed since then is found by a ping.
 import type { BucketEntry, Bus } from '../bus/index.ts';
 import {
   areCompatible,
@@ -8,8 +8,8 @@ import {
   NodeRecord,
   type NodeReply,
   type NodeVerb,
-  nearest,
   nodeRequestSubject,
+  notFoundError,
   OrchError,
   PROTOCOL,
   pingAllSubject,
@@ -18,17 +18,16 @@ import {
 import { recentNodeEntries } from './journal.ts';
 import { readNodeReply } from './presence.ts';
 
-/** How long all nodes together may take to answer. */
+/** The time limit of a ping to all nodes. */
 export const PING_DEADLINE_MS = 500;
-/** A node is asked to do something and does it before it answers. */
+/** A node carries out a request before it answers. */
 const REQUEST_TIMEOUT_MS = 3_000;
-/** Nodes that left or were lost are shown for so long. */
+/** How long nodes that left or were lost are listed. */
 const GONE_SHOWN_MS = 24 * 3_600_000;
 
 /**
- * `live`: its key is there and it answers, or was not asked. `silent`: its key is there and it does not answer.
- * `lost`: its key expired. `offline`: it left. `incompatible`: it speaks no protocol of ours. `corrupt`: its key
- * cannot be read.
+ * `live`: its key exists and it answers, or was not pinged. `silent`: its key exists and it does not answer. `lost`: its
+ * key expired. `offline`: it left. `incompatible`: it speaks no protocol of ours. `corrupt`: its key cannot be read.
  */
 export type NodePresence = 'live' | 'silent' | 'lost' | 'offline' | 'incompatible' | 'corrupt';
 
@@ -38,33 +37,33 @@ export interface NodeView {
   presence: NodePresence;
   /** Why it is not `live`; for people. */
   why?: string;
-  /** When the server had its last word. */
+  /** When the server stored its last heartbeat or entry. */
   heardAt: Date;
   /** As it was last known; absent where it cannot be read. */
   record?: NodeRecord;
-  /** What it answered just now. */
+  /** Its answer to the ping. */
   answer?: { roundTripMs: number; clockSkewMs: number };
 }
 
-/** The nodes whose keys are there, without asking them. */
+/** The nodes that have a key, without a ping. Throws `unavailable`. */
 export async function readNodes(bus: Bus): Promise<NodeView[]> {
   return (await bus.buckets.open(NODES).list()).map(viewOf).sort((a, b) => a.id.localeCompare(b.id));
 }
 
-/** All nodes: those that are there, asked just now, and those that left or were lost within a day. */
+/** All nodes: those that have a key, pinged, and those that left or were lost within 24 h. Throws `unavailable`. */
 export async function lookAtNodes(bus: Bus, deadlineMs = PING_DEADLINE_MS): Promise<NodeView[]> {
   const [present, entries] = await Promise.all([
     readNodes(bus),
     recentNodeEntries(bus, new Date(Date.now() - GONE_SHOWN_MS)),
   ]);
-  await askAll(bus, present, deadlineMs);
+  await pingAll(bus, present, deadlineMs);
   const gone: NodeView[] = [];
   for (const [id, { type, node, storedAt, reason }] of entries) {
     if (present.some(view => view.id === id)) continue;
     if (type === 'offline') gone.push({ id, presence: 'offline', heardAt: storedAt, record: node });
     else {
       const why =
-        type === 'lost' ? (reason ?? 'its key expired') : 'its key expired, and nobody has said so yet';
+        type === 'lost' ? (reason ?? 'its key expired') : 'its key expired; not recorded as lost yet';
       gone.push({ id, presence: 'lost', heardAt: storedAt, record: node, why });
     }
   }
@@ -76,14 +75,14 @@ export async function lookAtNode(bus: Bus, id: string): Promise<NodeView> {
   const all = await lookAtNodes(bus);
   const found = all.find(view => view.id === id);
   if (found) return found;
-  throw unknown(
+  throw notFoundError(
     'node',
     id,
     all.map(view => view.id),
   );
 }
 
-/** Asks a node to drain, pause, resume, or say that it is there. Throws `not_found`, `unavailable` when it is silent. */
+/** Sends a node a request: ping, drain, pause or resume. Throws `not_found`, or `unavailable` when it is silent. */
 export async function askNode(
   bus: Bus,
   id: string,
@@ -110,14 +109,6 @@ export async function askNode(
   });
 }
 
-/** The error for a name that nobody has, with the nearest one that somebody has. */
-export function unknown(what: string, id: string, known: readonly string[]): OrchError {
-  const near = nearest(id, known);
-  return new OrchError('not_found', `no ${what} ${id}`, {
-    advice: near === undefined ? `\`orch ${what}s\` lists them` : `did you mean "${near}"?`,
-  });
-}
-
 function viewOf({ key, value, storedAt }: BucketEntry): NodeView {
   const decoded = value && tryDecode(value);
   const parsed = NodeRecord.safeParse(decoded);
@@ -132,7 +123,7 @@ function viewOf({ key, value, storedAt }: BucketEntry): NodeView {
     return { ...seen, presence: 'corrupt', why: `${issue?.path.join('.') || 'value'}: ${issue?.message}` };
   }
   if (parsed.data.state === 'incompatible')
-    return { ...seen, presence: 'incompatible', why: 'says so itself', record: parsed.data };
+    return { ...seen, presence: 'incompatible', why: 'it reports so itself', record: parsed.data };
   return { ...seen, presence: 'live', record: parsed.data };
 }
 
@@ -141,8 +132,8 @@ function isRange(value: unknown): value is { min: number; max: number } {
   return typeof min === 'number' && typeof max === 'number';
 }
 
-// Those that answer are live, those that do not are silent.
-async function askAll(bus: Bus, views: readonly NodeView[], deadlineMs: number): Promise<void> {
+// Marks those that do not answer as silent.
+async function pingAll(bus: Bus, views: readonly NodeView[], deadlineMs: number): Promise<void> {
   const left = new Map(views.flatMap(view => (view.presence === 'live' ? [[view.id, view]] : [])));
   const [sentAt, sent] = [Date.now(), performance.now()];
   if (left.size === 0) return;

@@ -119,6 +119,15 @@ export function didYouMean(given: string, allowed: readonly string[]): { advice?
   return near === undefined ? {} : { advice: `did you mean "${near}"?` };
 }
 
+/** The error for a name that nothing has, with the nearest known one. `what` is the noun, such as `agent`. */
+export function notFoundError(what: string, name: string, known: readonly string[]): OrchError {
+  const near = nearest(name, known);
+  return new OrchError('not_found', `no ${what} ${name}`, {
+    advice: near === undefined ? `\`orch ${what}s\` lists them` : `did you mean "${near}"?`,
+  });
+}
+
+/** The allowed word that is nearest to a given one; undefined when none is near enough to be meant. */
 export function nearest(given: string, allowed: readonly string[]): string | undefined {
   const scored = allowed.map(word => ({ word, distance: editDistance(given.toLowerCase(), word) }));
   scored.sort((a, b) => a.distance - b.distance);

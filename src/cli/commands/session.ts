@@ -1,8 +1,15 @@
 // `orch session start`: where to talk to an agent, resolved once.
 
 import { listAgents } from '../../cluster/index.ts';
-import { askNode, unknown } from '../../nodes/index.ts';
-import { MEMORY_VERBS, memorySubject, OrchError, parseId, quoted } from '../../protocol/index.ts';
+import { askNode } from '../../nodes/index.ts';
+import {
+  MEMORY_VERBS,
+  memorySubject,
+  notFoundError,
+  OrchError,
+  parseId,
+  quoted,
+} from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
 import { colors, printJson, printLine } from '../print.ts';
@@ -28,7 +35,7 @@ export const session = command({
       const agents = await listAgents(bus);
       const agent = agents.find(known => known.id === id);
       if (!agent)
-        throw unknown(
+        throw notFoundError(
           'agent',
           id,
           agents.map(known => known.id),

@@ -1,5 +1,5 @@
-// Several stores asked as one: what a node answers for all of its agents. The steps are those of `ranking.ts`; which
-// records an asker may read each store decides for itself. A store that fails is left out and named.
+// Queries several stores as if they were one: what a node answers for all of its agents. The steps are those of
+// `ranking.ts`. Each store decides which records an asker may read. A store that fails is left out and named.
 import {
   type CandidatesReply,
   type CandidatesRequest,
@@ -23,7 +23,7 @@ export interface Unread {
   why: string;
 }
 
-/** First round: the statistics of all stores, added up. */
+/** First round: the sum of the statistics of all stores. */
 export async function statisticsOf(
   memories: readonly Memory[],
   request: StatisticsRequest,
@@ -32,7 +32,7 @@ export async function statisticsOf(
   return { statistics: addStatistics(answers), unread };
 }
 
-/** Second round: the candidates of all stores that count, as if of one. */
+/** Second round: the best candidates of all stores together. */
 export async function candidatesFrom(
   memories: readonly Memory[],
   request: CandidatesRequest,
@@ -43,10 +43,10 @@ export async function candidatesFrom(
     request.limit,
   );
   const method = answers.some(answer => answer.method === 'hybrid') ? 'hybrid' : 'keyword';
-  return { candidates, method, timings: longest(answers.map(({ timings }) => timings)), unread };
+  return { candidates, method, timings: slowestStages(answers.map(({ timings }) => timings)), unread };
 }
 
-/** All rounds, over these stores alone. */
+/** All three rounds over these stores alone. */
 export async function recallFrom(
   memories: readonly Memory[],
   kind: Kind,
@@ -79,8 +79,8 @@ async function askEach<T>(
   return { answers: answers.filter(answer => answer !== undefined), unread };
 }
 
-/** The longest of each stage: they went side by side. */
-export function longest(all: readonly Timings[]): Timings {
+/** For each stage the time of the slowest store: stores work in parallel. */
+export function slowestStages(all: readonly Timings[]): Timings {
   const most = (stage: 'embedMs' | 'keywordMs' | 'vectorMs' | 'readMs' | 'totalMs') =>
     all.reduce((ms, timings) => Math.max(ms, timings[stage]), 0);
   return {
@@ -113,7 +113,7 @@ export function idsByAgent(best: readonly Fused[]): Map<string, string[]> {
   return ids;
 }
 
-/** What was read of the best, in their order and with their scores; what did not come back is left out. */
+/** The contents that were read, in the order of the best and with their scores; unread ones are left out. */
 export function inOrder(best: readonly Fused[], read: readonly MemoryItem[]): MemoryItem[] {
   const contents = new Map(read.map(item => [`${item.agent}.${item.id}`, item]));
   return best.flatMap(({ candidate, score }) => {
