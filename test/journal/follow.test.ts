@@ -1,24 +1,13 @@
 // What a stream holds and then what arrives: complete, in order, each once.
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Bus, Stored } from '../../src/bus/index.ts';
 import { JOURNAL } from '../../src/protocol/index.ts';
-import { TestNats } from '../support/nats.ts';
+import { startNats } from '../support/nats.ts';
 import { allNotes, newNote, noteSubject, notes } from '../support/notes.ts';
 import { until } from '../support/wait.ts';
 
 /** More than one batch of a reading. */
 const STORED = 2_500;
-
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function startNats(): Promise<TestNats> {
-  const nats = await TestNats.start();
-  cleanups.push(() => nats[Symbol.asyncDispose]());
-  return nats;
-}
 
 async function store(bus: Bus, count: number, prefix = 'stored'): Promise<void> {
   await Promise.all(
@@ -65,12 +54,12 @@ function startFollowing(bus: Bus, since?: Date): Following {
     }))
       following.seqs.push(seq);
   })();
-  cleanups.push(() => following.end());
+  onTestFinished(() => following.end());
   return following;
 }
 
 test('entries are followed without a gap or a repetition while others write and the server is killed', async () => {
-  const nats = await startNats();
+  const { nats } = await startNats();
   const bus = await nats.bus({ timeoutMs: 60_000 });
   await store(bus, STORED);
   let isWriting = true;
@@ -101,8 +90,8 @@ test('entries are followed without a gap or a repetition while others write and 
 });
 
 test('a server that is away when the reading begins is waited for, and all is read once it is back', async () => {
-  const nats = await startNats();
-  await store(await nats.bus(), 50);
+  const { nats, bus: patient } = await startNats();
+  await store(patient, 50);
   const bus = await nats.bus({ timeoutMs: 500 });
   await nats.kill();
   const following = startFollowing(bus);
@@ -115,8 +104,7 @@ test('a server that is away when the reading begins is waited for, and all is re
 });
 
 test('an empty journal is read at once, and its first entry arrives', async () => {
-  const nats = await startNats();
-  const bus = await nats.bus();
+  const { bus } = await startNats();
   const following = startFollowing(bus);
   await until('the stored part to be read', () => following.takenAtCatchUp === 0);
   await store(bus, 1);
@@ -125,8 +113,7 @@ test('an empty journal is read at once, and its first entry arrives', async () =
 });
 
 test('entries before a time are left out, also where there are only such', async () => {
-  const nats = await startNats();
-  const bus = await nats.bus();
+  const { bus } = await startNats();
   await store(bus, 5);
   const last = await bus.streams.last(JOURNAL, allNotes, 'leader');
   const since = new Date((last?.time.getTime() ?? 0) + 1);
@@ -141,8 +128,7 @@ test('entries before a time are left out, also where there are only such', async
 });
 
 test('a follower that is stopped while it reads ends without catching up', async () => {
-  const nats = await startNats();
-  const bus = await nats.bus();
+  const { bus } = await startNats();
   await store(bus, STORED);
   const following = startFollowing(bus);
   await until('the first entries', () => following.seqs.length > 0);
@@ -151,8 +137,7 @@ test('a follower that is stopped while it reads ends without catching up', async
 });
 
 test('a replica that is behind is asked again until it has what the leader had', async () => {
-  const nats = await startNats();
-  const bus = await nats.bus();
+  const { nats, bus } = await startNats();
   for (let n = 0, fence = 0; n < 10; n++) {
     const appended = await notes.append(bus, 'replicated', newNote(`${n}`), { fence });
     fence = appended.kind === 'written' ? appended.seq : 0;
@@ -175,8 +160,7 @@ test('a replica that is behind is asked again until it has what the leader had',
 });
 
 test('entries on one subject can be followed alone', async () => {
-  const nats = await startNats();
-  const bus = await nats.bus();
+  const { bus } = await startNats();
   await store(bus, 3);
   const over = new AbortController();
   const taken: string[] = [];

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inject } from 'vitest';
+import { inject, onTestFinished } from 'vitest';
 import { type Bus, type BusOptions, openBus } from '../../src/bus/index.ts';
 import { startServer } from '../../src/server/index.ts';
 
@@ -99,4 +99,13 @@ export class TestNats implements AsyncDisposable {
     await Promise.all(this.#buses.map(bus => bus.close()));
     await this.#server.stop();
   }
+}
+
+/** A server and a connection to it, until the test ends. */
+export async function startNats(
+  options: Parameters<typeof TestNats.start>[0] = {},
+): Promise<{ nats: TestNats; bus: Bus }> {
+  const nats = await TestNats.start(options);
+  onTestFinished(() => nats[Symbol.asyncDispose]());
+  return { nats, bus: await nats.bus() };
 }
