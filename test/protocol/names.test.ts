@@ -11,6 +11,7 @@ import {
   laneConsumer,
   laneOf,
   nearest,
+  notFoundError,
   OrchError,
   PRIORITIES,
   parseCapabilities,
@@ -256,5 +257,17 @@ describe('durations', () => {
       }),
     );
     expect([850, 1_500, 180_000, 172_800_000].map(formatDuration)).toEqual(['850ms', '1.5s', '3m', '2d']);
+  });
+});
+
+test.each([
+  ['build-1', ['build-2', 'lab'], 'did you mean "build-2"?'],
+  ['zebra', ['build-2', 'lab'], '`orch nodes` lists them'],
+  ['zebra', [], '`orch nodes` lists them'],
+])('a name that nothing has, %s, is not found, with the nearest or where to look', (name, known, advice) => {
+  expect(notFoundError('node', name, known)).toMatchObject({
+    code: 'not_found',
+    message: `no node ${name}`,
+    advice,
   });
 });
