@@ -105,9 +105,10 @@ async function fill({ dir, records }: Orders, node: number): Promise<Memory> {
 
 // A node as `orch up` has it, on a connection of its own.
 async function ownAgent(orch: OrchLibrary, { url, dir }: Orders, node: number): Promise<void> {
-  await orch.runWorker(await orch.connect({ servers: [url] }), {
+  const connection = await orch.connect({ servers: [url] });
+  await connection.runWorker({
     node: nodeName(node),
-    ownedAgents: [{ id: agentName(node), visibility: 'shared' }],
+    agents: [{ id: agentName(node), visibility: 'shared' }],
     memory: { dir: join(dir, nodeName(node)) },
     handler: () => undefined,
   });

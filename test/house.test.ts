@@ -17,7 +17,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['daemon/service'],
   ['daemon/worker', 'daemon/chores', 'daemon/memories'],
   ['daemon'],
-  ['cli'],
+  ['cli', 'library'],
   ['cli/top'],
   ['cli/commands'],
   ['index.ts', 'main.ts'],

@@ -76,7 +76,7 @@ async function* openVariants(bench: Bench, report: Report): AsyncGenerator<Conte
     orchSide(orch).serve({ dataDir: folder, sync: how, natsServer: binary });
   const three = (how: string) => async (folder: string) => {
     const cluster = await startCluster(natsServer, folder, how);
-    const version = await provisionOrch(orch, cluster.urls, { replicas: REPLICAS });
+    const version = await provisionOrch({ servers: cluster.urls, replicas: REPLICAS });
     await cluster.healthy();
     const facts = `${cluster.urls.length} x nats-server ${version}, sync_interval ${how}, file storage, ${REPLICAS} replicas`;
     return { url: cluster.urls.join(), pid: cluster.pid, facts, stop: cluster.stop };

@@ -6,7 +6,7 @@ import { Flights } from '../flights.ts';
 import { constant, runArrivals } from '../load.ts';
 import type { Report, Section } from '../report.ts';
 import { startCluster } from '../servers/cluster.ts';
-import { LANE, openOrchWorker, orchFinals, payload } from '../sides/index.ts';
+import { LANE, openOrchWorker, orchFinals, payload, provisionOrch } from '../sides/index.ts';
 import { printRound } from './laps.ts';
 
 const REPLICAS = 3;
@@ -30,14 +30,15 @@ export async function failOver(
   const cluster = await startCluster(natsServer, dataDir, sync);
   const published = new Set<string>();
   try {
-    const bus = await orch.connect({
+    const options = {
       servers: cluster.urls,
       replicas: REPLICAS,
       leaseMs,
       timeoutMs: PUBLISH_MS_MAX,
       patient: true,
-    });
-    await bus.streams.provision();
+    };
+    await provisionOrch(options);
+    const publisher = await orch.connect(options);
     await cluster.healthy();
     const starts: number[] = [];
     const flights = new Flights();
@@ -57,7 +58,7 @@ export async function failOver(
     );
     const lap = async () => {
       const flight = flights.take();
-      const [{ id }] = await Promise.all([orch.publishTask(bus, { input: payload(flight.n) }), flight.over]);
+      const [{ id }] = await Promise.all([publisher.publishTask({ input: payload(flight.n) }), flight.over]);
       published.add(id);
     };
     const afterMs = settings.isSmoke ? AFTER_MS.smoke : AFTER_MS.full;
@@ -75,7 +76,7 @@ export async function failOver(
     }
     await worker.close();
     flights.close();
-    await bus.close();
+    await publisher.close();
     const ends = await orchFinals(cluster.urls);
     const wrong = [...published].filter(id => ends.get(id) !== 1);
     const foreign = [...ends.keys()].filter(id => !published.has(id));

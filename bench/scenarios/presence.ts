@@ -28,8 +28,8 @@ export const presence: Scenario = {
     const beganAt = new Date();
     const fleet = await Fleet.open(served.url, heartbeatMs);
     const bus = await openBus({ servers: [served.url] });
-    const daemonBus = await orch.connect({ servers: [served.url] });
-    const daemon = await orch.runWorker(daemonBus, { node: 'daemon', handler: () => undefined });
+    const connection = await orch.connect({ servers: [served.url] });
+    const daemon = await connection.runWorker({ node: 'daemon', handler: () => undefined });
     try {
       for (const nodes of [...settings.levels.presence].sort((a, b) => a - b)) {
         await fleet.grow(nodes);
@@ -47,8 +47,8 @@ export const presence: Scenario = {
       }
     } finally {
       await fleet.close();
-      await daemon.stop(0);
-      await daemonBus.close();
+      await daemon.stop({ timeoutMs: 0 });
+      await connection.close();
       await bus.close();
     }
   },

@@ -3,7 +3,7 @@
 // the same questions one after the other, a fixed number a turn, so that no side gets the easier ones.
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
-import type { RecallReply } from '../../src/protocol/index.ts';
+import type { RecallReply } from '../../src/index.ts';
 import type { Bench, Contestant } from '../bench.ts';
 import { questionsAbout } from '../memory/records.ts';
 import { ASKER, agentContents, agentName, BARE_RECALL, type Owner, startOwner } from '../owner.ts';
@@ -81,10 +81,10 @@ export const recall: Scenario = {
 
 async function openAsker({ orch }: Bench, { side, served }: Contestant) {
   if (side.name === 'orch') {
-    const bus = await orch.connect({ servers: [served.url] });
-    const memory = orch.createMemory(bus, { as: ASKER, agent: agentName(NODE) });
+    const connection = await orch.connect({ servers: [served.url] });
+    const memory = connection.memory({ as: ASKER, agent: agentName(NODE) });
     const ask: Ask = query => memory.recall({ query });
-    return { ask, close: () => bus.close() };
+    return { ask, close: () => connection.close() };
   }
   const nc = await connect({ servers: served.url, noAsyncTraces: true });
   const ask: Ask = async query => {

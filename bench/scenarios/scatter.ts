@@ -2,7 +2,7 @@
 // them is stopped: the answer must come at the deadline, and name it. The nodes share this machine, a few processes and
 // their cores: with many of them the time is that of all their work, which elsewhere is done side by side.
 import { join } from 'node:path';
-import type { GatheredReply } from '../../src/protocol/index.ts';
+import type { GatheredReply } from '../../src/index.ts';
 import { settled } from '../books.ts';
 import { questionsAbout } from '../memory/records.ts';
 import { ASKER, agentContents, nodeName, type Owner, startOwner } from '../owner.ts';
@@ -39,8 +39,8 @@ export const scatter: Scenario = {
     const size = settings.isSmoke ? 'smoke' : 'full';
     const records = RECORDS[size];
     const questions = questionsAbout(agentContents(VICTIM, records), QUESTIONS[size]);
-    const bus = await orch.connect({ servers: [url] });
-    const ask: Ask = query => orch.recallAll(bus, { as: ASKER, query }, { deadlineMs: DEADLINE_MS });
+    const connection = await orch.connect({ servers: [url] });
+    const ask: Ask = query => connection.recallAll({ as: ASKER, query }, { deadlineMs: DEADLINE_MS });
     const owners: Owner[] = [];
     let running = 0;
     try {
@@ -66,7 +66,7 @@ export const scatter: Scenario = {
         report.check(`${title}: all answer when it goes on`, answered === level, `${answered} answered`);
       }
     } finally {
-      await bus.close();
+      await connection.close();
       await Promise.all(owners.map(owner => owner.kill()));
     }
   },

@@ -1,4 +1,7 @@
-// orch as its users have it: the library as it is built, with its defaults.
+// orch as its users have it: the library as it is built, with its defaults. What is not measured (making the streams) and
+// what only the command has (`orch events`) goes past the library, to the rooms of src.
+import { type BusOptions, openBus } from '../../src/bus/index.ts';
+import { eventsFilter, parseEntrySubject } from '../../src/protocol/index.ts';
 import { countIds, messagesIn, purge, serveNats } from '../servers/nats.ts';
 import {
   type Hooks,
@@ -25,15 +28,15 @@ export const orchSide = (library: OrchLibrary): Side => ({
   hasLanes: true,
   serve: options =>
     serveNats(options, async (_manager, url) => {
-      await provisionOrch(library, [url], { leaseMs: options.leaseMs ?? LEASE_MS });
+      await provisionOrch({ servers: [url], leaseMs: options.leaseMs ?? LEASE_MS });
     }),
   openPublisher: url => openOrchPublisher(library, url),
   openWorker: (url, options) => openOrchWorker(library, serversOf(url), options),
   openTail: async (url, onEnd) => {
-    const bus = await library.connect({ servers: serversOf(url) });
-    // All events, as `orch events` hears them.
-    bus.requests.subscribe('events.>', subject => {
-      const [, , id = '', type = ''] = subject.split('.');
+    const bus = await openBus({ servers: serversOf(url) });
+    // All events, as `orch events` receives them.
+    bus.requests.subscribe(eventsFilter, subject => {
+      const { id = '', type = '' } = parseEntrySubject(subject) ?? {};
       if (FINAL_TYPES.includes(type)) onEnd(id);
     });
     // The subscription is in place when the server has answered anything.
@@ -46,12 +49,8 @@ export const orchSide = (library: OrchLibrary): Side => ({
 });
 
 /** Makes what orch needs; returns the server's version. */
-export async function provisionOrch(
-  library: OrchLibrary,
-  servers: string[],
-  options: { leaseMs?: number; replicas?: number },
-): Promise<string> {
-  await using bus = await library.connect({ servers, ...options });
+export async function provisionOrch(options: BusOptions): Promise<string> {
+  await using bus = await openBus(options);
   await bus.streams.provision();
   return (await bus.server.facts()).version;
 }
@@ -59,30 +58,27 @@ export async function provisionOrch(
 /** How often each task has a final entry. */
 export const orchFinals = (url: string | string[]) => countIds(url, JOURNAL, FINALS, 2);
 
-async function openOrchPublisher(
-  { connect, publishTask, publishAndWait }: OrchLibrary,
-  url: string,
-): Promise<Publisher> {
-  const bus = await connect({ servers: serversOf(url) });
-  const publish: Publisher['publish'] = async (input, lane = LANE) =>
-    (await publishTask(bus, { input, capabilities: capabilitiesOf(lane) })).id;
+async function openOrchPublisher({ connect }: OrchLibrary, url: string): Promise<Publisher> {
+  const orch = await connect({ servers: serversOf(url) });
   return {
-    publish,
-    roundtrip: async input => (await publishAndWait(bus, { input }, AbortSignal.timeout(RESULT_MS_MAX))).id,
-    close: () => bus.close(),
+    publish: async (input, lane = LANE) =>
+      (await orch.publishTask({ input, capabilities: capabilitiesOf(lane) })).id,
+    roundtrip: async input =>
+      (await orch.publishAndWait({ input }, { signal: AbortSignal.timeout(RESULT_MS_MAX) })).id,
+    close: () => orch.close(),
   };
 }
 
-/** A worker of orch. The end of an attempt is heard from the worker's own log line. */
+/** A worker of orch. The end of an attempt is read from the worker's own log line. */
 export async function openOrchWorker(
-  { connect, runWorker }: OrchLibrary,
+  { connect }: OrchLibrary,
   urls: string[],
   { slots, hooks, lanes, leaseMs = LEASE_MS }: WorkerOptions,
   replicas = 1,
 ): Promise<{ close(): Promise<void> }> {
-  const bus = await connect({ servers: urls, leaseMs, replicas, patient: true });
+  const orch = await connect({ servers: urls, leaseMs, replicas, patient: true });
   const numbers = new Map<string, number>();
-  const worker = await runWorker(bus, {
+  const worker = await orch.runWorker({
     node: `bench-${process.pid}`,
     capabilities: [...new Set(lanes.flatMap(capabilitiesOf))],
     concurrency: slots,
@@ -96,7 +92,7 @@ export async function openOrchWorker(
   return {
     close: async () => {
       await worker.stop();
-      await bus.close();
+      await orch.close();
     },
   };
 }

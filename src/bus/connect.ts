@@ -17,25 +17,31 @@ import { toOrchError } from './errors.ts';
 export interface ServerOptions {
   /** URLs; default `nats://127.0.0.1:4222`. One may carry a user and password, or a token, as `nats://user:password@host`. */
   servers?: readonly string[];
+  /** With `password`; as in a URL. */
   user?: string;
+  /** With `user`; as in a URL. */
   password?: string;
+  /** In place of user and password; as in a URL. */
   token?: string;
   /** Path of a `.creds` file. */
   creds?: string;
   /** Path of a file with an nkey seed. */
   nkey?: string;
-  /** Paths of PEM files. */
+  /** Path of this client's certificate, a PEM file. */
   tlsCert?: string;
+  /** Path of the key of that certificate, a PEM file. */
   tlsKey?: string;
+  /** Path of the authority that the server's certificate is checked against, a PEM file; default: those of Node. */
   tlsCa?: string;
+  /** Start with the TLS handshake, as a server with `handshake_first` wants it; default false. */
   tlsFirst?: boolean;
-  /** Default `_INBOX`. */
+  /** What the subjects of replies begin with; default `_INBOX`. */
   inboxPrefix?: string;
   /** Shown in the server's list of connections. */
   name?: string;
   /** How long a first connection and a request may take, in milliseconds; default 5,000. */
   timeoutMs?: number;
-  /** Keep trying before the first connection too: for daemons. */
+  /** Retry the first connection too, for as long as it takes: for daemons; default false. */
   patient?: boolean;
 }
 

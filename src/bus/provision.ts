@@ -25,8 +25,9 @@ import {
 } from '../protocol/index.ts';
 import { API_ERROR, apiErrorCode, toOrchError } from './errors.ts';
 
+/** What the streams are like where they must be created; those that exist stay as they are. */
 export interface ProvisionOptions {
-  /** Copies of each stream; 1 on one server, 3 on a cluster. */
+  /** Copies of each stream: 1 on one server, 3 on a cluster; default 1. */
   replicas?: number;
   /** How long an attempt may stay silent, in milliseconds; fixed when ORCH_TASKS is created. Default 15,000. */
   leaseMs?: number;

@@ -37,10 +37,11 @@ const LOST_EXPECTED_MS = 3_600_000;
 /** The share of the time that the first round may take, and the first two together. */
 const SHARES = { statistics: 0.6, candidates: 0.9 };
 
+/** How long to wait for the memories, and which of them to ask. */
 export interface GatherOptions {
-  /** Default 500 ms. */
+  /** When to end with what has come, in milliseconds; default 500. */
   deadlineMs?: number;
-  /** Only agents of this group. */
+  /** Only agents of this group; default: all agents. */
   group?: string;
 }
 

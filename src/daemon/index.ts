@@ -18,6 +18,7 @@ export {
   type RunnableTask,
   type Runner,
   type RunOutcome,
+  type StopReason,
   TryLater,
   taskEnvironment,
   Worker,

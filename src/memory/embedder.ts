@@ -14,10 +14,13 @@ export interface Embedder {
   embed(texts: readonly string[], signal: AbortSignal): Promise<Float32Array[]>;
 }
 
+/** Which server, and which of its models. */
 export interface EmbedderOptions {
   /** Base address, such as `http://127.0.0.1:11434/v1`. */
   url: string;
+  /** Its name there; only vectors of one model are compared. */
   model: string;
+  /** Sent as a bearer token; default: none. */
   apiKey?: string;
 }
 
@@ -29,7 +32,8 @@ const DIMENSIONS_MAX = 8_192;
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 /** An embedder over HTTP. Throws `usage` for an address or a model name that is none. */
-export function openAiEmbedder({ url, model, apiKey }: EmbedderOptions): Embedder {
+export function openAiEmbedder(options: EmbedderOptions): Embedder {
+  const { url, model, apiKey } = options;
   const address = addressOf(url);
   if (model === '' || model.length > NAME_LENGTH_MAX)
     throw new OrchError(

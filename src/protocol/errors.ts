@@ -18,10 +18,12 @@ export const ERROR_CODES = {
   interrupted: { exit: 130, http: 499, meaning: 'interrupted by Ctrl-C' },
 } as const;
 
+/** What can go wrong. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** The one error class of orch: a closed code, one line that says what is wrong, and what to do about it. */
 export class OrchError extends Error {
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
   /** What the reader can do next; one line, or absent where there is nothing to advise. */
   readonly advice: string | undefined;
@@ -33,10 +35,12 @@ export class OrchError extends Error {
     this.advice = options.advice;
   }
 
+  /** The exit code of a command that ends with it. */
   get exitCode(): number {
     return ERROR_CODES[this.code].exit;
   }
 
+  /** The HTTP status of an answer that carries it. */
   get httpStatus(): number {
     return ERROR_CODES[this.code].http;
   }

@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAgents } from '../../src/agents/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
 import { listAgents } from '../../src/cluster/index.ts';
-import { publishTask, runWorker } from '../../src/index.ts';
 import { lookAtNode } from '../../src/nodes/index.ts';
 import { JOURNAL } from '../../src/protocol/index.ts';
 import { Link } from '../support/link.ts';
 import { TestNats } from '../support/nats.ts';
-import { startNode, typesOf, unique } from '../support/node.ts';
+import { startDaemon, startNode, typesOf, unique } from '../support/node.ts';
+import { publishTask } from '../support/tasks.ts';
 import { until } from '../support/wait.ts';
 
 let nats: TestNats;
@@ -58,7 +58,7 @@ describe('agents', () => {
   test('pass to the other side of a split, and are given up before by the one that is cut off', async () => {
     const agent = unique('split');
     const link = await Link.to(nats.url);
-    const first = await runWorker(await nats.bus({ servers: [link.url] }), {
+    const first = await startDaemon(await nats.bus({ servers: [link.url] }), {
       node: unique('n'),
       heartbeatMs: 300,
       expiryMs: 2_000,

@@ -8,8 +8,7 @@ import { parseAgents } from '../../src/agents/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
 import { recallFromAll } from '../../src/cluster/index.ts';
 import type { Daemon, DaemonOptions } from '../../src/daemon/index.ts';
-import { createMemory, runWorker } from '../../src/index.ts';
-import { askMemory, fileOf, openMemory } from '../../src/memory/index.ts';
+import { askMemory, fileOf, memoryClient, openMemory } from '../../src/memory/index.ts';
 import { lookAtNode } from '../../src/nodes/index.ts';
 import {
   bucketSubject,
@@ -21,6 +20,7 @@ import {
 } from '../../src/protocol/index.ts';
 import { Link } from '../support/link.ts';
 import { TestNats } from '../support/nats.ts';
+import { startDaemon } from '../support/node.ts';
 import { until } from '../support/wait.ts';
 
 let nats: TestNats;
@@ -44,7 +44,7 @@ async function startNode(
 ): Promise<Daemon & AsyncDisposable & { dir: string }> {
   const dir = options.memory?.dir ?? join(root, unique('dir'));
   const { on, ...rest } = options;
-  const started = await runWorker(on ?? (await nats.bus()), {
+  const started = await startDaemon(on ?? (await nats.bus()), {
     node: unique('m'),
     heartbeatMs: 300,
     expiryMs: 2_000,
@@ -53,7 +53,7 @@ async function startNode(
     ownedAgents: parseAgents(agents),
     memory: { dir },
     ...rest,
-  } as Parameters<typeof runWorker>[1]);
+  });
   return Object.assign(started, { dir, [Symbol.asyncDispose]: () => started.stop(0) });
 }
 
@@ -72,7 +72,7 @@ describe('an agent’s memory', () => {
   test('is answered by its owner, for itself and for others as far as it allows', async () => {
     const [alice, bob] = [unique('alice'), unique('bob')];
     await using node = await startNode(`${alice}:shared,${bob}`);
-    const own = createMemory(bus, { as: alice });
+    const own = memoryClient(bus, { as: alice });
     expect(await own.remember({ content: 'deploys go out on Tuesdays', key: 'deploys' })).toMatchObject({
       outcome: 'created',
       version: 1,
@@ -80,11 +80,11 @@ describe('an agent’s memory', () => {
     expect(contents(await own.recall({ query: 'when do deploys go out' }))).toEqual([
       'deploys go out on Tuesdays',
     ]);
-    const [item] = (await createMemory(bus, { as: bob, agent: alice }).search({ query: 'deploys' })).items;
+    const [item] = (await memoryClient(bus, { as: bob, agent: alice }).search({ query: 'deploys' })).items;
     expect(item).toMatchObject({ agent: alice, node: node.node, key: 'deploys' });
     // Bob is isolated: nothing of his is there for others.
-    await createMemory(bus, { as: bob }).remember({ content: 'deploys are secret' });
-    expect((await createMemory(bus, { as: alice, agent: bob }).recall({ query: 'deploys' })).items).toEqual(
+    await memoryClient(bus, { as: bob }).remember({ content: 'deploys are secret' });
+    expect((await memoryClient(bus, { as: alice, agent: bob }).recall({ query: 'deploys' })).items).toEqual(
       [],
     );
   });
@@ -92,7 +92,7 @@ describe('an agent’s memory', () => {
   test('is written by its agent alone', async () => {
     const alice = unique('alice');
     await using _ = await startNode(`${alice}:shared`);
-    const stranger = createMemory(bus, { as: 'mallory', agent: alice });
+    const stranger = memoryClient(bus, { as: 'mallory', agent: alice });
     expect(await refusal(stranger.remember({ content: 'x' }))).toMatchObject({ code: 'denied' });
     expect(await refusal(stranger.forget({ filter: { type: 'note' } }))).toMatchObject({ code: 'denied' });
   });
@@ -105,7 +105,7 @@ describe('an agent’s memory', () => {
   test('is not answered by a node that was cut off for too long to still own it', async () => {
     const alice = unique('alice');
     await using node = await startNode(`${alice}:shared`);
-    await createMemory(bus, { as: alice }).remember({ content: 'kept' });
+    await memoryClient(bus, { as: alice }).remember({ content: 'kept' });
     // The node is asked all the same; that it owns the agent it no longer knows.
     Object.defineProperty(node.agents, 'owns', { value: () => false });
     const asked = askMemory(bus, alice, 'recall', { as: alice, query: 'kept' }, 500);
@@ -118,7 +118,7 @@ describe('an agent’s memory', () => {
   test('can be asked with any NATS client, and says what is wrong with a question', async () => {
     const alice = unique('alice');
     await using _ = await startNode(`${alice}:shared`);
-    await createMemory(bus, { as: alice }).remember({ content: 'the answer is 42' });
+    await memoryClient(bus, { as: alice }).remember({ content: 'the answer is 42' });
     const nc = await connect({ servers: nats.url });
     const ask = (body: string) => nc.request(memorySubject(alice, 'recall'), body, { timeout: 5_000 });
     const good = await ask('{"query":"answer","as":"bob"}');
@@ -143,11 +143,11 @@ describe('an agent’s memory', () => {
     const dir = join(root, unique('shared-disk'));
     const first = await startNode(`${alice}:shared`, { memory: { dir } });
     await using second = await startNode(`${alice}:shared`, { memory: { dir } });
-    await createMemory(bus, { as: alice }).remember({ content: 'before' });
+    await memoryClient(bus, { as: alice }).remember({ content: 'before' });
     await first.stop(0);
     await until('the second to own it', () => second.agents.owns(alice));
     const reply = await until('it to answer', () =>
-      createMemory(bus, { as: alice })
+      memoryClient(bus, { as: alice })
         .recall({ query: 'before' })
         .catch(() => undefined),
     );
@@ -160,9 +160,9 @@ describe('an agent’s memory', () => {
     await (await openMemory({ dir, agent: bad })).close();
     writeFileSync(fileOf(dir, bad), 'this is no database, and was one once'.repeat(200));
     await using _ = await startNode(`${bad},${good}`, { memory: { dir } });
-    const error = await refusal(createMemory(bus, { as: bad }).recall({ query: 'x' }));
+    const error = await refusal(memoryClient(bus, { as: bad }).recall({ query: 'x' }));
     expect(error?.message).toContain(fileOf(dir, bad));
-    expect(await createMemory(bus, { as: good }).remember({ content: 'fine' })).toMatchObject({
+    expect(await memoryClient(bus, { as: good }).remember({ content: 'fine' })).toMatchObject({
       outcome: 'created',
     });
   });
@@ -178,7 +178,7 @@ describe('an owner that was cut off and is back', () => {
       memory: { dir },
     });
     await using second = await startNode(`${alice}:shared`, { memory: { dir } });
-    await createMemory(bus, { as: alice }).remember({ content: 'sandpiper' });
+    await memoryClient(bus, { as: alice }).remember({ content: 'sandpiper' });
     link.cut();
     const ask = () => askMemory(bus, alice, 'recall', { as: alice, query: 'sandpiper' }, 1_000);
     await until('the second to own it', () => second.agents.owns(alice));
@@ -216,15 +216,15 @@ describe('a memory that could not be opened', () => {
     await (await openMemory({ dir, agent: alice })).close();
     writeFileSync(fileOf(dir, alice), 'this is no database, and was one once'.repeat(200));
     await using _ = await startNode(alice, { memory: { dir } });
-    expect((await refusal(createMemory(bus, { as: alice }).recall({ query: 'x' })))?.message).toContain(
+    expect((await refusal(memoryClient(bus, { as: alice }).recall({ query: 'x' })))?.message).toContain(
       'damaged',
     );
     // To others it says no more than that it is not there.
-    const told = await refusal(createMemory(bus, { as: 'bob', agent: alice }).recall({ query: 'x' }));
+    const told = await refusal(memoryClient(bus, { as: 'bob', agent: alice }).recall({ query: 'x' }));
     expect(told?.message).not.toContain(dir);
     rmSync(fileOf(dir, alice));
     await until('it to be open', () =>
-      createMemory(bus, { as: alice })
+      memoryClient(bus, { as: alice })
         .remember({ content: 'again' })
         .catch(() => undefined),
     );
@@ -258,7 +258,7 @@ describe('a question to all', () => {
       const owners = started.map(node => node.agents.agents[0]?.id ?? '');
       await Promise.all(
         records.map(({ id: key, ...record }, i) =>
-          createMemory(bus, { as: owners[i % nodes] ?? '' }).remember({ ...record, key }),
+          memoryClient(bus, { as: owners[i % nodes] ?? '' }).remember({ ...record, key }),
         ),
       );
       for (const node of started)
@@ -286,7 +286,7 @@ describe('a question to all', () => {
     await using one = await startNode(`${open}:shared,${closed}`);
     await using two = await startNode(`${ops}:group=ops,${dev}:group=dev`);
     for (const agent of [open, closed, ops, dev])
-      await createMemory(bus, { as: agent }).remember({ content: `plover of ${agent}` });
+      await memoryClient(bus, { as: agent }).remember({ content: `plover of ${agent}` });
     for (const node of [one, two])
       await until(
         'it to be seen',
@@ -328,7 +328,7 @@ describe('a question to all', () => {
       expiryMs: 60_000,
     });
     for (const agent of [here, away])
-      await createMemory(bus, { as: agent }).remember({ content: `curlew of ${agent}` });
+      await memoryClient(bus, { as: agent }).remember({ content: `curlew of ${agent}` });
     await until('both to be seen', async () => {
       const reply = await recallFromAll(bus, 'recall', { as: 'x', query: 'curlew' }, { deadlineMs: 5_000 });
       return reply.items.length === 2 && !reply.partial;
@@ -354,7 +354,7 @@ describe('a question to all', () => {
       writeFileSync(fileOf(dir, agent), 'this is no database, and was one once'.repeat(200));
     }
     await using node = await startNode(`${bad}:shared,${hidden},${good}:shared`, { memory: { dir } });
-    await createMemory(bus, { as: good }).remember({ content: 'whimbrel' });
+    await memoryClient(bus, { as: good }).remember({ content: 'whimbrel' });
     await seen(node, 3);
     const reply = await recallFromAll(bus, 'recall', { as: 'x', query: 'whimbrel' }, { deadlineMs: 5_000 });
     expect(contents(reply)).toEqual(['whimbrel']);
@@ -367,7 +367,7 @@ describe('a question to all', () => {
 
   test('waits for no node whose agents have no memory, and misses no agent that another node took over', async () => {
     const [plain, moved] = [unique('plain'), unique('moved')];
-    await using _ = await runWorker(await nats.bus(), {
+    await using _ = await startDaemon(await nats.bus(), {
       node: unique('m'),
       handler: () => 'ok',
       chores: [],

@@ -3,12 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readStatus } from '../../src/cluster/index.ts';
-import { publishTask } from '../../src/index.ts';
 import { lookAtNodes, readNodeEntry } from '../../src/nodes/index.ts';
 import { isFinal, JOURNAL, TASKS } from '../../src/protocol/index.ts';
 import { listTasks, newTaskId, tryReadEntry } from '../../src/tasks/index.ts';
 import { NatsCluster } from '../support/cluster.ts';
 import { Orch } from '../support/orch.ts';
+import { publishTask } from '../support/tasks.ts';
 import { until } from '../support/wait.ts';
 
 const cleanups: (() => unknown)[] = [];

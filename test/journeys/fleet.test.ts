@@ -6,13 +6,13 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
 import { type ClusterStatus, listAgents, readStatus } from '../../src/cluster/index.ts';
-import { publishTask } from '../../src/index.ts';
 import { readLease } from '../../src/leases/index.ts';
 import { lookAtNodes, readNodeEntry } from '../../src/nodes/index.ts';
 import { CHORES_LEASE, isFinal, JOURNAL } from '../../src/protocol/index.ts';
 import { getTask, listTasks, newTaskId, taskHistory, waitForTask } from '../../src/tasks/index.ts';
 import { TestNats } from '../support/nats.ts';
 import { Orch, type Running } from '../support/orch.ts';
+import { publishTask } from '../support/tasks.ts';
 import { until } from '../support/wait.ts';
 
 const QUICK = ['--heartbeat', '500ms', '--expiry', '2s'];

@@ -2,7 +2,6 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
-import { publishTask } from '../../src/index.ts';
 import { lookAtNodes } from '../../src/nodes/index.ts';
 import { isFinal, JOURNAL, type TaskState } from '../../src/protocol/index.ts';
 import {
@@ -15,6 +14,7 @@ import {
 } from '../../src/tasks/index.ts';
 import { TestNats } from '../support/nats.ts';
 import { Orch } from '../support/orch.ts';
+import { publishTask } from '../support/tasks.ts';
 import { until } from '../support/wait.ts';
 
 // Longer than a server's restart with a reconnect, so that only a killed worker loses its leases.

@@ -3,13 +3,13 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
-import { publishTask, runWorker } from '../../src/index.ts';
 import { askNode, lookAtNode, lookAtNodes } from '../../src/nodes/index.ts';
 import { AGENTS, bucketSubject, decode, encode, NODES } from '../../src/protocol/index.ts';
 import { getTask, waitForTask } from '../../src/tasks/index.ts';
 import { Link } from '../support/link.ts';
 import { TestNats } from '../support/nats.ts';
-import { entriesOf, refusal, startNode, typesOf, unique } from '../support/node.ts';
+import { entriesOf, refusal, startDaemon, startNode, typesOf, unique } from '../support/node.ts';
+import { publishTask } from '../support/tasks.ts';
 import { until } from '../support/wait.ts';
 
 let nats: TestNats;
@@ -54,7 +54,7 @@ describe('a node', () => {
     link.cut();
     const warned: string[] = [];
     const warn = (_fields: object, message: string) => void warned.push(message);
-    const starting = runWorker(on, {
+    const starting = startDaemon(on, {
       node: unique('n'),
       handler: () => 'ok',
       logger: { debug() {}, info() {}, warn, error() {} },

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/bus/index.ts';
 import { execRunner } from '../../src/daemon/index.ts';
-import { publishTask, runWorker, type TaskSpec, waitForTask } from '../../src/index.ts';
-import { cancelTask, taskOutput } from '../../src/tasks/index.ts';
+import { cancelTask, type TaskSpec, taskOutput, waitForTask } from '../../src/tasks/index.ts';
 import { TestNats } from '../support/nats.ts';
+import { startDaemon } from '../support/node.ts';
+import { publishTask } from '../support/tasks.ts';
 import { until } from '../support/wait.ts';
 
 let nats: TestNats;
@@ -21,7 +22,7 @@ beforeAll(async () => {
   const env = { ...process.env, NATS_URL: 'nats://secret@x', ORCH_SECRET: 's', KEPT: 'kept' };
   // The task's input is the script, so that each test says what it runs.
   const runner = execRunner({ command: 'sh', workDir, env, graceMs: 300, keepWork: false });
-  const worker = await runWorker(bus, { node: 'execs', concurrency: 4, runner });
+  const worker = await startDaemon(bus, { node: 'execs', concurrency: 4, runner });
   stop = () => worker.stop(0);
 });
 afterAll(async () => {

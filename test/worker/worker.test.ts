@@ -1,8 +1,7 @@
 import { connect, headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus, PullEnd } from '../../src/bus/index.ts';
-import type { Handler } from '../../src/daemon/index.ts';
-import { type Daemon, publishTask, runWorker, TryLater } from '../../src/index.ts';
+import { type Daemon, type Handler, TryLater } from '../../src/daemon/index.ts';
 import {
   anyTaskSubject,
   BOARD,
@@ -21,6 +20,8 @@ import {
   waitForTask,
 } from '../../src/tasks/index.ts';
 import { TEST_LEASE_MS, TestNats } from '../support/nats.ts';
+import { startDaemon } from '../support/node.ts';
+import { publishTask } from '../support/tasks.ts';
 import { until } from '../support/wait.ts';
 
 let nats: TestNats;
@@ -41,7 +42,7 @@ async function worker(
   handler: Handler,
   concurrency = 1,
 ): Promise<Daemon & AsyncDisposable> {
-  const started = await runWorker(await nats.bus(), {
+  const started = await startDaemon(await nats.bus(), {
     node: unique('w'),
     capabilities,
     concurrency,
@@ -328,7 +329,7 @@ describe('a long queue', () => {
     const published = await publishMany(client);
     const order: unknown[] = [];
     let [now, most] = [0, 0];
-    const busy = await runWorker(await own.bus(), {
+    const busy = await startDaemon(await own.bus(), {
       concurrency: 3,
       handler: async ({ input }) => {
         most = Math.max(most, ++now);
@@ -357,7 +358,7 @@ describe('a long queue', () => {
       hold = resolve;
     });
     const connection = await own.bus();
-    const stopping = await runWorker(connection, {
+    const stopping = await startDaemon(connection, {
       handler: (task, context) => {
         if (++runs < 20) return undefined;
         hold();
@@ -385,7 +386,7 @@ describe('stopping', () => {
     await using own = await TestNats.start({ leaseMs: LONG_LEASE_MS });
     const client = await own.bus();
     const { handler, waiting } = gate();
-    const draining = await runWorker(await own.bus(), { concurrency: 2, handler });
+    const draining = await startDaemon(await own.bus(), { concurrency: 2, handler });
     const published = await Promise.all([1, 2, 3].map(() => publishTask(client, { maxAttempts: 1 })));
     await until('two to run', () => waiting.length === 2);
     const stopped = draining.stop(400);
@@ -393,7 +394,7 @@ describe('stopping', () => {
     await stopped;
     const states = await Promise.all(published.map(async ({ id }) => (await getTask(client, id)).state));
     expect(states.sort()).toEqual(['done', 'queued', 'queued']);
-    const second = await runWorker(await own.bus(), { concurrency: 3, handler: () => 'second' });
+    const second = await startDaemon(await own.bus(), { concurrency: 3, handler: () => 'second' });
     await Promise.all(published.map(({ id }) => waitForTask(client, id, AbortSignal.timeout(30_000))));
     expect(waiting.length).toBe(2);
     await second.stop();
@@ -408,13 +409,13 @@ describe('stopping', () => {
       while (!isOver) ids.push((await publishTask(client, {})).id);
     })();
     for (let i = 0; i < 25; i++) {
-      const coming = await runWorker(await own.bus(), { concurrency: 4, handler: () => undefined });
+      const coming = await startDaemon(await own.bus(), { concurrency: 4, handler: () => undefined });
       await until('it to work', async () => ids.length > (i + 1) * 8);
       await coming.stop();
     }
     isOver = true;
     await publishing;
-    const last = await runWorker(await own.bus(), { concurrency: 20, handler: () => undefined });
+    const last = await startDaemon(await own.bus(), { concurrency: 20, handler: () => undefined });
     await Promise.all(ids.map(id => waitForTask(client, id, AbortSignal.timeout(30_000))));
     await last.stop();
   });
@@ -456,7 +457,7 @@ describe('a server that goes away', () => {
     await own.kill();
     await own.restart();
     expect((await listTasks(client)).map(task => task.id)).toEqual([id]);
-    const worker = await runWorker(await own.bus(), { handler: () => undefined });
+    const worker = await startDaemon(await own.bus(), { handler: () => undefined });
     const hasBoard = async () =>
       (await client.streams.inspect()).find(stream => stream.name === BOARD)?.messages === 1;
     await until('the board to be there', hasBoard);

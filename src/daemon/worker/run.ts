@@ -8,6 +8,7 @@ export type StopReason = 'timeout' | 'stalled' | 'drain' | 'fenced';
 
 /** Thrown into the signal of an attempt that is stopped. */
 export class AttemptStopped extends Error {
+  /** Why. */
   readonly reason: StopReason;
 
   constructor(reason: StopReason) {

@@ -1,11 +1,11 @@
 // The tasks of a lost node go back to their lanes at once.
 import { expect, test } from 'vitest';
 import { giveBack } from '../../../src/daemon/chores/index.ts';
-import { publishTask } from '../../../src/index.ts';
 import { appendNodeEntry } from '../../../src/nodes/index.ts';
 import { doneOf, nodeRecord, startJanitor } from '../../support/chores.ts';
 import { nextAttempt, nextDelivery } from '../../support/lane.ts';
 import { startNats } from '../../support/nats.ts';
+import { publishTask } from '../../support/tasks.ts';
 import { until } from '../../support/wait.ts';
 
 test('the tasks of a lost node are given back at once, and those of others are not', async () => {

@@ -2,13 +2,13 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { missingMessages } from '../../../src/daemon/chores/index.ts';
 import { Daemon } from '../../../src/daemon/index.ts';
-import { publishTask } from '../../../src/index.ts';
 import { encode, TASKS } from '../../../src/protocol/index.ts';
 import { getTask, taskHistory, waitForTask } from '../../../src/tasks/index.ts';
 import { startJanitor } from '../../support/chores.ts';
 import { nextAttempt } from '../../support/lane.ts';
 import { startNats } from '../../support/nats.ts';
 import { newRecord } from '../../support/record.ts';
+import { publishTask } from '../../support/tasks.ts';
 import { until } from '../../support/wait.ts';
 
 test('an entry whose message never came is given up, and publishing the id again completes it', async () => {

@@ -1,12 +1,12 @@
 // The board keeps open tasks and dead letters, and loses the rest after a while.
 import { expect, test } from 'vitest';
 import { oldBoard } from '../../../src/daemon/chores/index.ts';
-import { publishTask } from '../../../src/index.ts';
 import { BOARD } from '../../../src/protocol/index.ts';
 import { cancelTask, getTask, listTasks } from '../../../src/tasks/index.ts';
 import { startJanitor } from '../../support/chores.ts';
 import { nextAttempt } from '../../support/lane.ts';
 import { startNats } from '../../support/nats.ts';
+import { publishTask } from '../../support/tasks.ts';
 import { until } from '../../support/wait.ts';
 
 test('tasks that ended well leave the board, and not the journal; dead letters stay', async () => {

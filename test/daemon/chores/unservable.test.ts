@@ -2,11 +2,11 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { unservable } from '../../../src/daemon/chores/index.ts';
 import { Daemon } from '../../../src/daemon/index.ts';
-import { publishTask } from '../../../src/index.ts';
 import { flagService, getTask, listTasks, taskHistory, unclaimedRecord } from '../../../src/tasks/index.ts';
 import { roundsOf, startJanitor } from '../../support/chores.ts';
 import { nextAttempt } from '../../support/lane.ts';
 import { startNats } from '../../support/nats.ts';
+import { publishTask } from '../../support/tasks.ts';
 import { until } from '../../support/wait.ts';
 
 test('a flag that is written before the publisher’s own entry does not cost the task', async () => {
