@@ -1,7 +1,8 @@
-// Bundles the command and the library into dist/, each command in a chunk of its own, and writes the library's types.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+// Bundles the command, the library and the protocol into dist/, each command in a chunk of its own, and writes the types
+// of both entries, which need no package but zod.
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
+import { extractTypes } from './api/extract.js';
 
 const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 // Loaded seldom, and large: left to node_modules.
@@ -14,7 +15,7 @@ const withoutDevtools = {
 
 rmSync('dist', { recursive: true, force: true });
 await build({
-  entryPoints: ['src/main.ts', 'src/index.ts'],
+  entryPoints: { main: 'src/main.ts', index: 'src/index.ts', protocol: 'src/protocol/index.ts' },
   outdir: 'dist',
   bundle: true,
   splitting: true,
@@ -34,6 +35,5 @@ await build({
   },
 });
 chmodSync('dist/main.js', 0o755);
-execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], {
-  stdio: 'inherit',
-});
+for (const [entry, { declarations }] of Object.entries(extractTypes()))
+  writeFileSync(`dist/${entry}.d.ts`, declarations);
