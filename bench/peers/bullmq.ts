@@ -12,7 +12,7 @@ import {
   type Side,
   type WorkerOptions,
 } from '../sides/side.ts';
-import { startGuarded, versionOf } from './guarded.ts';
+import { startPeer, versionOf } from './server.ts';
 
 const ADVICE = 'apt-get install redis-server, see bench/peers/README.md';
 const JOB = 'task';
@@ -75,7 +75,7 @@ async function serve({ dataDir, sync }: ServeOptions): Promise<Served> {
     'maxmemory-policy': 'noeviction',
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const server = await startGuarded(['redis-server', ...flags], { dataDir, isReady: () => answers(port) });
+  const server = await startPeer(['redis-server', ...flags], { dataDir, isReady: () => answers(port) });
   const facts = `BullMQ ${await bullmqVersion()} on Redis ${version}, appendonly yes, appendfsync ${appendfsync}, no replica`;
   return { url: `redis://127.0.0.1:${port}`, ...server, facts };
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { freePort } from '../../src/server/index.ts';
 import { Absent, type Served, type ServeOptions } from '../sides/side.ts';
-import { startGuarded, type User, versionOf } from './guarded.ts';
+import { startPeer, type User, versionOf } from './server.ts';
 
 const ADVICE = 'apt-get install postgresql, see bench/peers/README.md';
 /** Debian keeps the servers of all versions here, and out of PATH. */
@@ -39,7 +39,7 @@ export async function servePostgres({ dataDir, sync }: ServeOptions): Promise<Se
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const url = `postgres://${ROLE}@127.0.0.1:${port}/postgres`;
   const isReady = () => query(url, 'select 1').then(() => true);
-  const server = await startGuarded([join(bin, 'postgres'), '-D', cluster, ...flags], {
+  const server = await startPeer([join(bin, 'postgres'), '-D', cluster, ...flags], {
     dataDir,
     user,
     isReady,

@@ -19,6 +19,7 @@ import {
   serveHealth,
 } from '../daemon/index.ts';
 import { type Embedder, openAiEmbedder } from '../memory/index.ts';
+import { isAlive } from '../process/index.ts';
 import {
   EXPIRY_MS_DEFAULT,
   EXPIRY_MS_MAX,
@@ -33,7 +34,6 @@ import {
   parseId,
   quoted,
 } from '../protocol/index.ts';
-import { isAlive } from '../server/index.ts';
 import { parseLabels, parseWhole } from './task-flags.ts';
 
 /** What runs a task when nothing is said: its input is a shell script. */
@@ -235,7 +235,7 @@ async function commandRunner(
   });
 }
 
-// Folders are named by the process that made them: those of workers that were killed are nobody's.
+// Folders are named by the process that made them: those of workers that were killed are left over.
 async function removeLeftovers(root: string): Promise<void> {
   for (const pid of await readdir(root)) {
     if (/^\d+$/.test(pid) && !isAlive(Number(pid)))

@@ -1,9 +1,8 @@
-// The door of the server: finding a nats-server, and running one. It talks to none.
+// The door of the server: finding a nats-server, and running one. It opens no connection to NATS.
 export { type FindServerOptions, findServer, type ServerBinary } from './binary.ts';
 export {
   freePort,
   freePorts,
-  isAlive,
   type ServerProcess,
   type ServerProcessOptions,
   startServer,

@@ -1,14 +1,15 @@
 // Runs a nats-server as a child: on loopback, with JetStream on disk, every write synced before it is acknowledged.
 // Promises: `startServer` returns when it accepts clients; `stop` returns when it is gone; a second server on the same
 // folder is refused, and so is a taken port, both in one line.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdir, open, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type GuardedProcess, isAlive, startGuarded } from '../process/index.ts';
 import { messageOf, OrchError } from '../protocol/index.ts';
 
+/** Which server to run, and where. */
 export interface ServerProcessOptions {
   binary: string;
   /** JetStream's folder, the configuration and the log; created when absent. */
@@ -25,21 +26,15 @@ export interface ServerProcessOptions {
   extraConfig?: string;
 }
 
+/** A server that accepted a client. */
 export interface ServerProcess {
   url: string;
   port: number;
   pid: number;
-  /** Settles when the process has ended, for whatever reason. */
+  /** Settles when the process has ended, for any reason. */
   exited: Promise<void>;
   stop(): Promise<void>;
 }
-
-// The guard waits on a pipe that orch holds; when orch is gone, however it went, the guard stops the server.
-const GUARDED = `
-(trap '' TERM INT HUP; read -r _ <&3; kill -TERM $$) </dev/null >/dev/null 2>&1 &
-exec 3<&-
-exec "$1" -c "$2"
-`;
 
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
@@ -49,6 +44,7 @@ const DISK_SHARE = 0.8;
 const FREE_PORT_MIN = 20_000;
 const FREE_PORT_MAX = 32_767;
 
+/** Starts a server; returns when it accepts clients. Throws an OrchError where the folder or the port is in use. */
 export async function startServer(options: ServerProcessOptions): Promise<ServerProcess> {
   const { binary, dataDir, host = '127.0.0.1', sync = 'always', extraConfig = '' } = options;
   await makeFolder(dataDir);
@@ -79,27 +75,29 @@ export async function startServer(options: ServerProcessOptions): Promise<Server
       // It may hold the token.
       { mode: 0o600 },
     );
-    // Its own process group: Ctrl-C reaches orch, which drains first and stops the server last.
     const stderr = await open(`${log}.stderr`, 'w');
-    const child = spawn('/bin/sh', ['-c', GUARDED, 'orch', binary, config], {
-      stdio: ['ignore', 'ignore', stderr.fd, 'pipe'],
-      detached: true,
+    // In a process group of its own, Ctrl-C does not reach it: orch drains first and stops the server last.
+    const server = startGuarded({
+      command: [binary, '-c', config],
+      stdio: ['ignore', 'ignore', stderr.fd],
+      stops: 'command',
+      graceMs: STOP_MS,
     });
-    child.once('exit', () => child.stdio[3]?.destroy());
     await stderr.close();
-    // The folder is free before anybody hears that the server is gone.
-    const exited = new Promise<void>(resolve => {
-      child.once('exit', () => resolve()).once('error', () => resolve());
-    }).then(unlock);
+    // The folder is free when the server is reported as ended.
+    const exited = server.ended.then(unlock);
     // An address that means all of them is reached on loopback.
     const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-    await ready(child, exited, reachable, port, log);
+    await ready(server, exited, reachable, port, log);
     return {
       url: `nats://${reachable}:${port}`,
       port,
-      pid: child.pid ?? 0,
+      pid: server.pid,
       exited,
-      stop: () => stop(child, exited),
+      stop: async () => {
+        await server.stop();
+        await exited;
+      },
     };
   } catch (error) {
     await unlock();
@@ -139,17 +137,7 @@ async function lockFolder(dataDir: string): Promise<() => Promise<void>> {
       await rm(path, { force: true });
     }
   }
-  throw new OrchError('usage', `data folder ${dataDir} is being locked by somebody else`);
-}
-
-/** Whether a process with this id runs, whoever's it is. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  throw new OrchError('usage', `data folder ${dataDir} is being locked by another process`);
 }
 
 async function checkPort(host: string, port: number): Promise<void> {
@@ -192,7 +180,7 @@ const probe = (host: string, port: number) =>
 const isTaken = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
 
 async function ready(
-  child: ChildProcess,
+  server: GuardedProcess,
   exited: Promise<void>,
   host: string,
   port: number,
@@ -205,13 +193,10 @@ async function ready(
   });
   while (!(await accepts(host, port))) {
     if (gone || Date.now() > deadline) {
-      child.kill('SIGKILL');
+      const failure = gone ? 'ended at once' : `was not ready in ${READY_MS / 1000}s`;
+      await server.stop();
       const tail = (await lastLine(`${log}.stderr`)) || (await lastLine(log));
-      throw new OrchError(
-        'unavailable',
-        `nats-server ${gone ? 'ended at once' : `was not ready in ${READY_MS / 1000}s`}: ${tail}`,
-        { advice: `see ${log}` },
-      );
+      throw new OrchError('unavailable', `nats-server ${failure}: ${tail}`, { advice: `see ${log}` });
     }
     await sleep(20);
   }
@@ -232,11 +217,4 @@ function accepts(host: string, port: number): Promise<boolean> {
       resolve(answer);
     };
   });
-}
-
-async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-  await exited;
-  clearTimeout(timer);
 }

@@ -14,6 +14,7 @@ import {
 } from '../../src/tasks/index.ts';
 import { TestNats } from '../support/nats.ts';
 import { Orch } from '../support/orch.ts';
+import { isRunning } from '../support/processes.ts';
 import { publishTask } from '../support/tasks.ts';
 import { until } from '../support/wait.ts';
 
@@ -68,16 +69,6 @@ async function allEnded(bus: Bus, ids: readonly string[], timeoutMs: number): Pr
   });
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    // A zombie that nobody has reaped yet is as dead.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-};
-
 describe('a worker that is killed', () => {
   test('takes its command with it, and another worker finishes the task', async () => {
     const { bus, orch } = await setting();
@@ -90,7 +81,7 @@ describe('a worker that is killed', () => {
     const second = orch.start(['worker', '--node', 'second']);
     await second.ready();
     first.kill('SIGKILL');
-    await until('the command to be gone', () => !isAlive(pid));
+    await until('the command to be gone', () => !isRunning(pid));
     expect(await waitForTask(bus, id, AbortSignal.timeout(30_000))).toMatchObject({
       state: 'done',
       attempt: 2,

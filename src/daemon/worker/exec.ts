@@ -3,17 +3,19 @@
 //  1. Nothing of the group outlives the attempt: not its background children, and not when the worker is killed.
 //  2. The task sees no credentials of the worker and nothing of another task.
 //  3. Its output is read as fast as it comes; a slow server never blocks it.
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { addAbortListener } from 'node:events';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, OUTPUT_LINE_LENGTH_MAX, RESULT_BYTES_MAX } from '../../protocol/index.ts';
+import { startGuarded } from '../../process/index.ts';
+import { OUTPUT_LINE_LENGTH_MAX, RESULT_BYTES_MAX } from '../../protocol/index.ts';
 import type { OutputSink } from './output.ts';
 import type { RunContext, RunnableTask, Runner, RunOutcome } from './run.ts';
 
 /** EX_TEMPFAIL of sysexits.h: "try again later". */
 export const EXIT_TRY_LATER = 75;
 
+/** The command of a worker, and what each attempt is given. */
 export interface ExecOptions {
   /** For `/bin/sh -c`. */
   command: string;
@@ -28,14 +30,6 @@ export interface ExecOptions {
   /** Leave the folders of attempts behind. */
   keepWork: boolean;
 }
-
-// The guard sits in the group and waits on a pipe that the worker holds. When the worker dies, however it dies, the
-// pipe closes and the guard ends the group. A worker that lives kills the guard with the group.
-const GUARDED = `
-(trap '' TERM INT HUP; read -r _ <&3; kill -TERM 0; sleep 5; kill -KILL 0) </dev/null >/dev/null 2>&1 &
-exec 3<&-
-exec /bin/sh -c "$1"
-`;
 
 /** A runner that hands each task to a command. */
 export function execRunner(options: ExecOptions): Runner {
@@ -64,7 +58,8 @@ async function runCommand(
     files.task,
     JSON.stringify({ id, attempt, priority, lane, description, repo, labels, input }, null, 2),
   );
-  const child = spawn('/bin/sh', ['-c', GUARDED, 'orch', options.command], {
+  const { child, ended, stop } = startGuarded({
+    command: ['/bin/sh', '-c', options.command],
     cwd: folder,
     env: taskEnvironment(options.env, {
       ORCH_TASK_ID: id,
@@ -76,15 +71,18 @@ async function runCommand(
       ...(context.agent === undefined ? {} : { ORCH_AGENT: context.agent }),
       TRACEPARENT: context.traceparent,
     }),
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    stops: 'group',
+    graceMs: options.graceMs,
   });
+  const stopListening = addAbortListener(context.signal, stop);
   feed(child, input);
   readLines(child, 'stdout', context.output);
   readLines(child, 'stderr', context.output);
-  const ended = await endOf(child, context.signal, options.graceMs);
-  if (ended.kind === 'unstartable') return { kind: 'failed', error: ended.error };
-  const { code, signal } = ended;
+  const end = await ended;
+  stopListening[Symbol.dispose]();
+  if (end.kind === 'unstartable') return { kind: 'failed', error: end.error };
+  const { code, signal } = end;
   if (code === 0) return { ...(await readResult(files.result)), exitCode: 0 };
   const exitCode = code ?? 128;
   const why = context.output.lastLine;
@@ -126,41 +124,6 @@ function readLines(child: ChildProcess, stream: 'stdout' | 'stderr', output: Out
   source?.once('end', () => {
     if (rest !== '') output.line(stream, rest);
   });
-}
-
-type Ended =
-  | { kind: 'exited'; code: number | null; signal: NodeJS.Signals | null }
-  | { kind: 'unstartable'; error: string };
-
-async function endOf(child: ChildProcess, signal: AbortSignal, graceMs: number): Promise<Ended> {
-  let hard: NodeJS.Timeout | undefined;
-  const stop = () => {
-    killGroup(child, 'SIGTERM');
-    hard = setTimeout(() => killGroup(child, 'SIGKILL'), graceMs);
-  };
-  const closed = new Promise<void>(resolve => child.once('close', () => resolve()));
-  const ended = await new Promise<Ended>(resolve => {
-    child.once('error', error => resolve({ kind: 'unstartable', error: messageOf(error) }));
-    child.once('exit', (code, killedBy) => resolve({ kind: 'exited', code, signal: killedBy }));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
-  signal.removeEventListener('abort', stop);
-  clearTimeout(hard);
-  if (ended.kind === 'exited') {
-    // The guard and whatever the command left in the background; then the pipes close.
-    killGroup(child, 'SIGKILL');
-    await Promise.race([closed, sleep(1_000)]);
-  }
-  return ended;
-}
-
-function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  try {
-    if (child.pid !== undefined) process.kill(-child.pid, signal);
-  } catch {
-    // Gone already.
-  }
 }
 
 // JSON when it is JSON, else text.

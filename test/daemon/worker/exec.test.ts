@@ -3,13 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Bus } from '../../src/bus/index.ts';
-import { execRunner } from '../../src/daemon/index.ts';
-import { cancelTask, type TaskSpec, taskOutput, waitForTask } from '../../src/tasks/index.ts';
-import { TestNats } from '../support/nats.ts';
-import { startDaemon } from '../support/node.ts';
-import { publishTask } from '../support/tasks.ts';
-import { until } from '../support/wait.ts';
+import type { Bus } from '../../../src/bus/index.ts';
+import { execRunner } from '../../../src/daemon/index.ts';
+import { cancelTask, type TaskSpec, taskOutput, waitForTask } from '../../../src/tasks/index.ts';
+import { TestNats } from '../../support/nats.ts';
+import { startDaemon } from '../../support/node.ts';
+import { isRunning } from '../../support/processes.ts';
+import { publishTask } from '../../support/tasks.ts';
+import { until } from '../../support/wait.ts';
 
 let nats: TestNats;
 let bus: Bus;
@@ -39,15 +40,6 @@ async function run(script: string, spec: TaskSpec = {}) {
     lines.push(...chunk.lines.map(line => `${chunk.stream}: ${line}`));
   return { id, record, lines };
 }
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 describe('what a command is given', () => {
   test('its id, its attempt, its task as a file and a folder of its own', async () => {
@@ -146,7 +138,7 @@ describe('what it prints', () => {
 describe('what is left of it', () => {
   test('nothing in the background outlives a command that ended', async () => {
     const { record } = await run('sleep 300 & echo $! > "$ORCH_RESULT_FILE"');
-    await until('the child to be gone', () => !isAlive(Number(record.result)));
+    await until('the child to be gone', () => !isRunning(Number(record.result)));
   });
 
   test('a command over its time is ended as a group, even when it ignores SIGTERM', async () => {
@@ -156,7 +148,7 @@ describe('what is left of it', () => {
     expect(record).toMatchObject({ state: 'failed', reason: 'timeout' });
     const pid = Number(lines[0]?.replace('stdout: ', ''));
     expect(pid).toBeGreaterThan(0);
-    await until('the group to be gone', () => !isAlive(pid));
+    await until('the group to be gone', () => !isRunning(pid));
   });
 
   test('a cancelled command is ended', async () => {
@@ -167,6 +159,6 @@ describe('what is left of it', () => {
       return pid;
     });
     await cancelTask(bus, id, 'op');
-    await until('it to be gone', () => !isAlive(pid));
+    await until('it to be gone', () => !isRunning(pid));
   });
 });

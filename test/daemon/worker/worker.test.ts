@@ -1,7 +1,7 @@
 import { connect, headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Bus, PullEnd } from '../../src/bus/index.ts';
-import { type Daemon, type Handler, TryLater } from '../../src/daemon/index.ts';
+import type { Bus, PullEnd } from '../../../src/bus/index.ts';
+import { type Daemon, type Handler, TryLater } from '../../../src/daemon/index.ts';
 import {
   anyTaskSubject,
   BOARD,
@@ -10,7 +10,7 @@ import {
   laneConsumer,
   TASKS,
   taskSubject,
-} from '../../src/protocol/index.ts';
+} from '../../../src/protocol/index.ts';
 import {
   cancelTask,
   getTask,
@@ -18,11 +18,11 @@ import {
   taskHistory,
   taskOutput,
   waitForTask,
-} from '../../src/tasks/index.ts';
-import { TEST_LEASE_MS, TestNats } from '../support/nats.ts';
-import { startDaemon } from '../support/node.ts';
-import { publishTask } from '../support/tasks.ts';
-import { until } from '../support/wait.ts';
+} from '../../../src/tasks/index.ts';
+import { TEST_LEASE_MS, TestNats } from '../../support/nats.ts';
+import { startDaemon } from '../../support/node.ts';
+import { publishTask } from '../../support/tasks.ts';
+import { until } from '../../support/wait.ts';
 
 let nats: TestNats;
 let bus: Bus;
