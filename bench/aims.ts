@@ -1,10 +1,7 @@
 // What orch sets out to reach, as thresholds on medians over rounds. A run is held against those that it can measure;
 // the page lists all of them, reached or not.
-
-import type { Settings } from './command-line.ts';
-import { parseThreshold, type Threshold } from './report.ts';
-import type { ScenarioName } from './scenarios/index.ts';
-import type { SideName } from './sides/index.ts';
+import { parseThreshold } from './harness/report.ts';
+import type { ScenarioName, Settings, SideName, Threshold } from './settings.ts';
 
 interface Aim {
   scenario: ScenarioName;
@@ -12,7 +9,7 @@ interface Aim {
   to?: SideName;
   /** Default: every sync. */
   sync?: string;
-  /** The level it is about; a run without it cannot say. */
+  /** The level it is about; a run without it cannot measure it. */
   level?: number;
   /** The page shows whether it is reached; a run is not held against it. */
   isWish?: true;

@@ -2,48 +2,19 @@
 import { parseArgs } from 'node:util';
 import { OrchError, parseDuration } from '../src/protocol/index.ts';
 import { aimsOf } from './aims.ts';
-import type { Stage } from './load.ts';
+import { parseThreshold } from './harness/report.ts';
+import { ROUNDS } from './harness/scenario.ts';
 import { OWN_FOLDER } from './page/index.ts';
-import { parseThreshold, type Threshold } from './report.ts';
-import { ROUNDS, SCENARIO_NAMES, type ScenarioName, scenarioOf } from './scenarios/index.ts';
-import { OWN_SIDES, PEERS, type SideName } from './sides/index.ts';
-
-type LeveledName = Extract<
-  ScenarioName,
-  'throughput' | 'publish' | 'drain' | 'lanes' | 'backlog' | 'events' | 'presence' | 'scatter'
->;
-
-/** Everything a run depends on. */
-export interface Settings {
-  help: boolean;
-  isSmoke: boolean;
-  scenarios: ScenarioName[];
-  sides: SideName[];
-  syncs: string[];
-  /** Measured rounds; one more, which is not counted, warms up. Undefined: the scenario's own. */
-  rounds: number | undefined;
-  /** Measured time of one side in one round. */
-  durationMs: number;
-  /** Replaces the duration: a ramp of arrivals per second or, in throughput, of virtual users. */
-  stages: Stage[] | undefined;
-  /** The sizes that a scenario goes through. */
-  levels: Record<LeveledName, readonly number[]>;
-  /** Tasks per second of the scenarios at a low rate. */
-  ratePerSecond: number;
-  natsServer: string | undefined;
-  /** One that is held beside it. */
-  newerServer: string | undefined;
-  /** Where the servers keep their data. */
-  data: string | undefined;
-  thresholds: Threshold[];
-  summaryExport: string | undefined;
-  /** Where to write the page; undefined: no page. */
-  reportTo: string | undefined;
-  /** Summaries to write the page from, in place of a run. */
-  from: string[];
-  /** As it was called. */
-  command: string;
-}
+import { scenarioOf } from './scenarios/index.ts';
+import {
+  OWN_SIDES,
+  PEERS,
+  SCENARIO_NAMES,
+  type ScenarioName,
+  type Settings,
+  type SideName,
+  type Stage,
+} from './settings.ts';
 
 /** Where a run for the page keeps its summary. */
 const SUMMARY = 'bench/out/summary.json';
@@ -61,7 +32,7 @@ ${SCENARIO_NAMES.map(name => `  ${name.padEnd(12)}  ${scenarioOf(name).about}`).
 
 Flags
   --peer name|all          also measure ${PEERS.join(', ')};
-                           can be repeated; bench/peers/README.md says what they need
+                           can be repeated; bench/peers/README.md lists what they need
   --sides a,b              some of ${OWN_SIDES.join(', ')} (default all; ratios need orch)
   --sync always|d[,...]    when servers sync writes to disk (default always); several run one after the other
   --rounds n               measured rounds (default ${ROUNDS}, fewer in scenarios that take long)

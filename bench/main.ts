@@ -1,18 +1,20 @@
 // The benchmark from its command line to its exit code: servers of their own for each side in each scenario, rounds that
 // go from side to side, a summary, thresholds, and the page.
 // Promises: it ends within a time that is bounded for each scenario; the servers it starts are stopped and their data
-// removed, also after Ctrl-C; a task that was lost or ran twice fails the run whatever the thresholds say.
+// removed, also after Ctrl-C; a task that was lost or ran twice fails the run, however the thresholds come out.
 import { OrchError } from '../src/protocol/index.ts';
-import { checkFolders, natsServerOf, openBench } from './bench.ts';
-import { HELP, parseCommandLine, type Settings } from './command-line.ts';
+import { HELP, parseCommandLine } from './command-line.ts';
+import { checkFolders, natsServerOf, openBench } from './harness/bench.ts';
+import { judge, Report } from './harness/report.ts';
+import { ROUNDS } from './harness/scenario.ts';
 import { OWN_FOLDER, readSummaries, writePage } from './page/index.ts';
-import { judge, Report } from './report.ts';
-import { ROUNDS, type ScenarioName, scenarioOf } from './scenarios/index.ts';
+import { scenarioOf } from './scenarios/index.ts';
+import type { ScenarioName, Settings } from './settings.ts';
 import type { OrchLibrary } from './sides/index.ts';
 import { printHeader, printSummary, summaryOf, writeSummary } from './summary.ts';
 
-export { runChild } from './child.ts';
-export { runOwner } from './owner.ts';
+export { runChild } from './processes/child.ts';
+export { runOwner } from './processes/owner.ts';
 
 /** k6's own exit codes where there is one. */
 const EXIT = { ok: 0, checksFailed: 1, thresholdsCrossed: 99, invalidUsage: 104, interrupted: 105 };

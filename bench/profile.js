@@ -1,4 +1,4 @@
-// Says where the time of a .cpuprofile went, without a browser: by function, and by function with all that it calls.
+// Prints where the time of a .cpuprofile went, without a browser: by function, and by function with all that it calls.
 //     node --cpu-prof --cpu-prof-dir=bench/out/prof bench/run.js throughput --sync 1s --sides orch --vus 100 --rounds 1 --duration 8s
 //     node bench/profile.js bench/out/prof/*.cpuprofile
 import { readFileSync } from 'node:fs';

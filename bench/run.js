@@ -19,7 +19,7 @@ await build({ ...shared, entryPoints: [join(here, 'main.ts')], packages: 'extern
 // Bundled like dist/main.js, so that the cli scenario compares what the programs do and not how they are packed.
 await build({
   ...shared,
-  entryPoints: [join(here, 'publish-once.ts')],
+  entryPoints: [join(here, 'processes/publish-once.ts')],
   minifySyntax: true,
   banner: {
     js: "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);",

@@ -2,9 +2,10 @@
 import { writeFile } from 'node:fs/promises';
 import { colors } from '../src/cli/print.ts';
 import { formatDuration } from '../src/protocol/index.ts';
-import type { Settings } from './command-line.ts';
-import { keyOf, PerRound, type Report, type Section, type Tags, type Unit, type Verdict } from './report.ts';
-import { ROUNDS, scenarioOf } from './scenarios/index.ts';
+import { keyOf, PerRound, type Report, type Section, type Unit, type Verdict } from './harness/report.ts';
+import { ROUNDS } from './harness/scenario.ts';
+import { scenarioOf } from './scenarios/index.ts';
+import type { Settings, Tags } from './settings.ts';
 
 /** The summary of one run, in the shape that k6 gives to `handleSummary`, with the settings and the rounds beside it. */
 export interface Summary {

@@ -22,6 +22,20 @@ const FLOORS: readonly (readonly string[])[] = [
   ['cli/commands'],
   ['index.ts', 'main.ts'],
 ];
+/** The parts of the benchmark, lowest floor first. */
+const BENCH_FLOORS: readonly string[] = [
+  'settings.ts',
+  'sides/',
+  'harness/',
+  'memory/',
+  'processes/',
+  'scenarios/',
+  'aims.ts',
+  'summary.ts',
+  'page/',
+  'command-line.ts',
+  'main.ts',
+];
 /** Rooms without a door: their files are shared, or loaded one by one. */
 const OPEN = new Set(['cli', 'cli/commands']);
 /** Read before anything else is loaded, by the process's first lines. */
@@ -89,6 +103,27 @@ describe('src', () => {
           .map(line => `${file}: ${line.trim()}`),
       );
     expect(spelled).toEqual([]);
+  });
+});
+
+describe('bench', () => {
+  const files = sourcesIn('bench').filter(file => !file.startsWith('bench/peers/'));
+  const floor = (file: string) => BENCH_FLOORS.findIndex(part => file.startsWith(`bench/${part}`));
+
+  test('has a floor for each of its files', () => {
+    expect(files.filter(file => floor(file) < 0)).toEqual([]);
+    expect(files.length).toBeGreaterThan(40);
+  });
+
+  test('imports downwards only', () => {
+    const wrong = files
+      .flatMap(importsOf)
+      .filter(({ file, target }) => target.startsWith('bench/') && floor(target) > floor(file));
+    expect(wrong.map(shown)).toEqual([]);
+  });
+
+  test('has no cycle of imports, types included', () => {
+    expect(findCycle(files)).toBeUndefined();
   });
 });
 

@@ -2,6 +2,7 @@
 // the answers are. It measures src/memory as bundled; the wire's part is in the scenarios of `npm run bench`.
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import type { MemoryBenchSettings } from '../settings.ts';
 import { growth } from './growth.ts';
 import { quality } from './quality.ts';
 import { printReport, Report } from './report.ts';
@@ -26,12 +27,6 @@ Flags
   --smoke              small sizes: does it run at all?
   --help
 `;
-
-/** What a scenario is told. */
-export interface MemoryBenchSettings {
-  sizes: number[];
-  queries: number;
-}
 
 /** Runs the benchmark and returns the exit code: 0, 1 for a failed check, 104 for wrong usage as k6 has it. */
 export async function main(argv: readonly string[]): Promise<number> {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type MemoryOptions, openMemory } from '../../src/memory/index.ts';
 import { hashingEmbedder } from '../../test/support/hashing-embedder.ts';
-import type { MemoryBenchSettings } from './main.ts';
+import type { MemoryBenchSettings } from '../settings.ts';
 import { metricOf, type Report, Share } from './report.ts';
 
 const TOP = 10;

@@ -1,5 +1,5 @@
 // What memories are filled with and asked for: records of invented words, and questions that meet them. From a seed, so
-// that whoever asks knows what another process was filled with.
+// that the asking process knows what another one was filled with.
 import { Words } from './words.ts';
 
 /** A text of 20 to 79 words. */

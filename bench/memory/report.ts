@@ -1,7 +1,7 @@
 // What a run about memories found: named metrics by section, and checks, printed in k6's manner. There is one side only,
 // so there are no ratios and no thresholds.
 import { colors } from '../../src/cli/print.ts';
-import type { Trend } from '../report.ts';
+import type { Trend } from '../harness/report.ts';
 
 /** Shares of something, between 0 and 1. */
 export class Share {

@@ -1,5 +1,6 @@
 // The metrics of one or more summaries, to be asked by name and tags.
-import { carries, type Tags } from '../report.ts';
+import { carries } from '../harness/report.ts';
+import type { Tags } from '../settings.ts';
 import type { Summary, SummaryMetric } from '../summary.ts';
 
 export type Figure = SummaryMetric;

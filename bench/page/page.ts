@@ -4,8 +4,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrchError } from '../../src/protocol/index.ts';
 import { AIMS } from '../aims.ts';
-import { parseThreshold, type Tags } from '../report.ts';
-import { SCENARIO_NAMES } from '../scenarios/index.ts';
+import { parseThreshold } from '../harness/report.ts';
+import { SCENARIO_NAMES, type Tags } from '../settings.ts';
 import type { Summary } from '../summary.ts';
 import { type Figure, Figures } from './figures.ts';
 import { lines, table } from './markdown.ts';
@@ -69,7 +69,7 @@ function page(
   return lines(
     '# Results of the benchmark',
     '',
-    'Written by the commands below; `bench/README.md` says what is measured and how to read it. Figures are medians over',
+    'Written by the commands below; `bench/README.md` explains what is measured and how to read it. Figures are medians over',
     'rounds, with the least and the most of a round in brackets; percentiles are of all rounds together. Ratios last; times and rates are',
     'those of this machine.',
     '',

@@ -1,5 +1,6 @@
 // The tables of each scenario: which metrics, with what as rows and columns.
-import { type ScenarioName, scenarioOf } from '../scenarios/index.ts';
+import { scenarioOf } from '../scenarios/index.ts';
+import type { ScenarioName } from '../settings.ts';
 import type { Figure, Figures } from './figures.ts';
 import { table } from './markdown.ts';
 import { shown } from './svg.ts';

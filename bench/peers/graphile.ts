@@ -1,16 +1,16 @@
 // graphile-worker on PostgreSQL, twice: plain, where each slot fetches its next job, and with the local queue and the
 // batching of its own performance test. A lane is a task identifier.
-// A job's end is heard from its own event, which comes when the completion is sent and not when it is committed: that
+// A job's end is read from its own event, which comes when the completion is sent and not when it is committed: that
 // flatters it by one commit. Ended jobs are deleted, so there are no records of ends.
 import { Logger, makeWorkerUtils, run, type TaskList, WorkerPreset } from 'graphile-worker';
 import pg from 'pg';
+import type { SideName } from '../settings.ts';
 import {
   LANE,
   type Payload,
   type Publisher,
   type ServeOptions,
   type Side,
-  type SideName,
   type WorkerOptions,
 } from '../sides/side.ts';
 import { query, servePostgres, vacuum } from './postgres.ts';

@@ -82,6 +82,6 @@ function unprivileged(): User | undefined {
   try {
     return { uid: idOf('-u'), gid: idOf('-g') };
   } catch {
-    throw new Absent('postgres does not run as root, and there is no user postgres: run as somebody else');
+    throw new Absent('postgres does not run as root, and there is no user postgres: run as another user');
   }
 }

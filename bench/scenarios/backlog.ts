@@ -1,13 +1,14 @@
 // backlog: does a task wait longer because many others do? Tasks that no worker here may take are queued first (another
 // lane; another queue or task identifier elsewhere), then dispatch is measured beside them.
-import type { Contestant } from '../bench.ts';
-import { Books } from '../books.ts';
-import { runArrivals } from '../load.ts';
-import { median } from '../report.ts';
-import { PEERS, payload, type SideName } from '../sides/index.ts';
-import { fill } from './fill.ts';
-import { type Baseline, LOW, printRound, recordGrowth, recordLatency, rounds } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import type { Contestant } from '../harness/bench.ts';
+import { Books } from '../harness/books.ts';
+import { fill } from '../harness/fill.ts';
+import { type Baseline, LOW, printRound, recordGrowth, recordLatency, rounds } from '../harness/laps.ts';
+import { runArrivals } from '../harness/load.ts';
+import { median } from '../harness/report.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { PEERS, type SideName } from '../settings.ts';
+import { payload } from '../sides/index.ts';
 
 const PARKED = 'parked';
 const QUEUED_MAX = 10_000_000;
@@ -65,7 +66,7 @@ export const backlog: Scenario = {
 async function park({ side, served }: Contestant, books: Books, queued: number): Promise<void> {
   const account = books.of(side.name);
   const publisher = await side.openPublisher(served.url);
-  // Nobody runs these: their number says nothing.
+  // They never run: their number does not matter.
   await fill(publisher, queued - account.parked, () => payload(0), { lane: PARKED });
   await publisher.close();
   await side.settle?.(served.url);

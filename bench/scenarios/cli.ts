@@ -2,8 +2,8 @@
 // what the bare side writes and closes, bundled in the same way; and node that does nothing, which both contain.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { median } from '../report.ts';
-import type { Scenario } from './scenario.ts';
+import { median } from '../harness/report.ts';
+import type { Scenario } from '../harness/scenario.ts';
 
 const RUNS_PER_ROUND = 3;
 const RUN_MS_MAX = 30_000;
@@ -52,7 +52,7 @@ function runMs(args: string[]): Promise<number> {
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'inherit'],
       timeout: RUN_MS_MAX,
-      // What is set for this process, a profiler say, is not for them.
+      // What is set for this process, such as a profiler, is not for them.
       env: { ...process.env, NODE_OPTIONS: '' },
     });
     child.once('error', reject).once('exit', code => {

@@ -1,10 +1,10 @@
 // dispatch: how long after its publication does a task's handler start? Tasks come at a low rate, so that
 // nothing queues and what is measured is the way itself.
-import { Books } from '../books.ts';
-import { runArrivals } from '../load.ts';
-import { OWN_SIDES, PEERS } from '../sides/index.ts';
-import { LOW, printRound, recordLatency, recordUsage, rounds } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { Books } from '../harness/books.ts';
+import { LOW, printRound, recordLatency, recordUsage, rounds } from '../harness/laps.ts';
+import { runArrivals } from '../harness/load.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { OWN_SIDES, PEERS } from '../settings.ts';
 
 export const dispatch: Scenario = {
   about: 'from publishing to the start of the handler, at a low rate',

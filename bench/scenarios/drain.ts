@@ -1,14 +1,15 @@
-// drain: how fast is a queue emptied? Tasks are queued with nobody at work, then a worker starts: with one slot, 10,
+// drain: how fast is a queue emptied? Tasks are queued without a worker, then a worker starts: with one slot, 10,
 // 100, and two processes with 50 each. What a worker has not done when its time is over is removed: a message that was on
 // its way to it would come back to a later turn, after its lease.
-import type { Contestant } from '../bench.ts';
-import { type Account, Books, settled } from '../books.ts';
-import { machineMs, startChild } from '../child.ts';
-import { type Hooks, LANE, OWN_SIDES, type Payload, PEERS, payload, type SideName } from '../sides/index.ts';
-import { Meter, type Usage } from '../usage.ts';
-import { fill } from './fill.ts';
-import { mapped, printRound, recordUsage, rest } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import type { Contestant } from '../harness/bench.ts';
+import { type Account, Books, settled } from '../harness/books.ts';
+import { fill } from '../harness/fill.ts';
+import { mapped, printRound, recordUsage, rest } from '../harness/laps.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { Meter, type Usage } from '../harness/usage.ts';
+import { machineMs, startChild } from '../processes/child.ts';
+import { OWN_SIDES, PEERS, type SideName } from '../settings.ts';
+import { type Hooks, LANE, type Payload, payload } from '../sides/index.ts';
 
 const QUEUED = { all: 20_000, smoke: 200 };
 /** A turn that has not emptied the queue by then is over; its rate is of what it did. */

@@ -4,14 +4,15 @@
 // names it. The three share this machine's cores and its disk, which real ones would not.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Bench, Contestant } from '../bench.ts';
-import { Books } from '../books.ts';
-import { runArrivals, runUsers } from '../load.ts';
-import type { Report, Section } from '../report.ts';
-import { startCluster } from '../servers/cluster.ts';
-import { OWN_SIDES, orchSide, provisionOrch, type Served, type SideName } from '../sides/index.ts';
-import { LOW, mapped, printRound, rounds } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import type { Bench, Contestant } from '../harness/bench.ts';
+import { Books } from '../harness/books.ts';
+import { LOW, mapped, printRound, rounds } from '../harness/laps.ts';
+import { runArrivals, runUsers } from '../harness/load.ts';
+import type { Report, Section } from '../harness/report.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { startCluster } from '../processes/cluster.ts';
+import { OWN_SIDES, type SideName } from '../settings.ts';
+import { orchSide, provisionOrch, type Served } from '../sides/index.ts';
 
 const REPLICAS = 3;
 const SELDOM = '1s';

@@ -1,10 +1,11 @@
-// events: what does it cost that people watch? So many tails hear of every task while tasks come at a low rate; measured
+// events: what does it cost that people watch? So many tails watch every task while tasks come at a low rate; measured
 // are dispatch, and the time from publishing until each tail has seen the end.
-import { Books, settled } from '../books.ts';
-import { runArrivals } from '../load.ts';
-import type { Side, SideName } from '../sides/index.ts';
-import { LOW, printRound, recordLatency, recordUsage, rounds } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { Books, settled } from '../harness/books.ts';
+import { LOW, printRound, recordLatency, recordUsage, rounds } from '../harness/laps.ts';
+import { runArrivals } from '../harness/load.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import type { SideName } from '../settings.ts';
+import type { Side } from '../sides/index.ts';
 
 /** All tails run in this process: at a higher rate it would measure its own load. */
 const RATE_MAX = 50;
@@ -59,7 +60,7 @@ const openTail = async ({ name, openTail }: Side, url: string, onEnd: (id: strin
   return openTail(url, onEnd);
 };
 
-/** Matches ends with publications; a tail may see an end before the publisher hears that it has published. */
+/** Matches ends with publications; a tail may see an end before the publication is acknowledged. */
 class Watch {
   readonly #latency: { add(ms: number): void };
   readonly #intended = new Map<string, number>();

@@ -1,13 +1,13 @@
 // The second half of recovery: tasks come at a steady rate to orch on a cluster of three servers with three copies of
 // everything; the server that leads the queue is killed; the longest time in which no handler started is the gap.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bench } from '../bench.ts';
-import { Flights } from '../flights.ts';
-import { constant, runArrivals } from '../load.ts';
-import type { Report, Section } from '../report.ts';
-import { startCluster } from '../servers/cluster.ts';
+import type { Bench } from '../harness/bench.ts';
+import { Flights } from '../harness/flights.ts';
+import { printRound } from '../harness/laps.ts';
+import { constant, runArrivals } from '../harness/load.ts';
+import type { Report, Section } from '../harness/report.ts';
+import { startCluster } from '../processes/cluster.ts';
 import { LANE, openOrchWorker, orchFinals, payload, provisionOrch } from '../sides/index.ts';
-import { printRound } from './laps.ts';
 
 const REPLICAS = 3;
 const RATE = 50;

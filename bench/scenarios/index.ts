@@ -1,4 +1,6 @@
-// The scenarios by name, in the order in which they run.
+// The scenarios by name.
+import type { Scenario } from '../harness/scenario.ts';
+import type { ScenarioName } from '../settings.ts';
 import { backlog } from './backlog.ts';
 import { cli } from './cli.ts';
 import { dispatch } from './dispatch.ts';
@@ -12,13 +14,10 @@ import { recall } from './recall.ts';
 import { recovery } from './recovery.ts';
 import { roundtrip } from './roundtrip.ts';
 import { scatter } from './scatter.ts';
-import type { Scenario } from './scenario.ts';
 import { sustained } from './sustained.ts';
 import { throughput } from './throughput.ts';
 
-export { ROUNDS, type Scenario } from './scenario.ts';
-
-export const SCENARIOS = {
+const SCENARIOS = {
   dispatch,
   roundtrip,
   throughput,
@@ -34,8 +33,7 @@ export const SCENARIOS = {
   scatter,
   durable,
   cli,
-} satisfies Record<string, Scenario>;
+} satisfies Record<ScenarioName, Scenario>;
 
-export type ScenarioName = keyof typeof SCENARIOS;
-export const SCENARIO_NAMES = Object.keys(SCENARIOS) as ScenarioName[];
+/** A scenario by its name. */
 export const scenarioOf = (name: ScenarioName): Scenario => SCENARIOS[name];

@@ -1,10 +1,19 @@
 // lanes: does it cost a task anything that its worker serves many lanes? Tasks come at a low rate to
 // each lane in turn; one worker serves them all. A lane is a queue name elsewhere, a task identifier in graphile-worker.
-import { Books } from '../books.ts';
-import { runArrivals } from '../load.ts';
-import { laneName, PEERS } from '../sides/index.ts';
-import { type Baseline, LOW, printRound, recordGrowth, recordLatency, recordUsage, rounds } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { Books } from '../harness/books.ts';
+import {
+  type Baseline,
+  LOW,
+  printRound,
+  recordGrowth,
+  recordLatency,
+  recordUsage,
+  rounds,
+} from '../harness/laps.ts';
+import { runArrivals } from '../harness/load.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { PEERS } from '../settings.ts';
+import { laneName } from '../sides/index.ts';
 
 /** As many as orch allows. */
 const LANES_MAX = 256;

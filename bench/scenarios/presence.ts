@@ -1,16 +1,16 @@
 // presence: what do nodes cost the server by being there? So many keep their records alive with the code and the
 // heartbeat of a daemon; one real daemon is among them and does the chores, so that a node that fell silent would be
-// said to be lost. A round is as long as a heartbeat: in it every node is heard of once.
+// reported as lost. A round is as long as a heartbeat: in it every node sends one.
 import { type Bus, openBus } from '../../src/bus/index.ts';
 import { readStatus } from '../../src/cluster/index.ts';
 import { lookAtNodes, readNodes, recentNodeEntries } from '../../src/nodes/index.ts';
 import { HEARTBEAT_MS_DEFAULT } from '../../src/protocol/index.ts';
-import { Fleet, type Pulse } from '../fleet.ts';
-import type { Report, Section } from '../report.ts';
-import type { SideName } from '../sides/index.ts';
-import { Meter, type Usage } from '../usage.ts';
-import { printRound, recordLatency, recordUsage } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { printRound, recordLatency, recordUsage } from '../harness/laps.ts';
+import type { Report, Section } from '../harness/report.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { Meter, type Usage } from '../harness/usage.ts';
+import { Fleet, type Pulse } from '../processes/fleet.ts';
+import type { SideName } from '../settings.ts';
 
 const SMOKE_HEARTBEAT_MS = 500;
 
@@ -88,8 +88,8 @@ async function checkPresent(
 ): Promise<void> {
   const present = (await readNodes(bus)).filter(view => view.presence === 'live').length;
   // One that was lost and came back is counted as returned.
-  const said = [...(await recentNodeEntries(bus, beganAt)).values()];
-  const lost = said.filter(({ type }) => type === 'lost').length;
+  const entries = [...(await recentNodeEntries(bus, beganAt)).values()];
+  const lost = entries.filter(({ type }) => type === 'lost').length;
   const { size, returned, taken, failed } = fleet;
   report.check(
     `${title}: all are there, and none was lost meanwhile`,

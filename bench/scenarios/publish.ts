@@ -1,14 +1,15 @@
-// publish: how many tasks a second does one publisher get acknowledged, with nobody at work? One at a time, 100 and
+// publish: how many tasks a second does one publisher get acknowledged, with no worker? One at a time, 100 and
 // 1,000 in flight, and 1,000 in one call where a side has such a call.
-import type { Bench, Contestant } from '../bench.ts';
-import { settled } from '../books.ts';
-import { constant, runUsers } from '../load.ts';
-import type { Report, Section } from '../report.ts';
-import { OWN_SIDES, PEERS, type Publisher, payload, type SideName } from '../sides/index.ts';
-import { Meter, type Usage } from '../usage.ts';
-import { FILL_BATCH } from './fill.ts';
-import { mapped, printRound, recordUsage, rest } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import type { Bench, Contestant } from '../harness/bench.ts';
+import { settled } from '../harness/books.ts';
+import { FILL_BATCH } from '../harness/fill.ts';
+import { mapped, printRound, recordUsage, rest } from '../harness/laps.ts';
+import { constant, runUsers } from '../harness/load.ts';
+import type { Report, Section } from '../harness/report.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { Meter, type Usage } from '../harness/usage.ts';
+import { OWN_SIDES, PEERS, type SideName } from '../settings.ts';
+import { type Publisher, payload } from '../sides/index.ts';
 
 const WARM_UP_MS = 100;
 const BATCH = 'batch';

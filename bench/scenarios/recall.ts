@@ -4,13 +4,13 @@
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import type { RecallReply } from '../../src/index.ts';
-import type { Bench, Contestant } from '../bench.ts';
+import type { Bench, Contestant } from '../harness/bench.ts';
+import { printRound, recordLatency } from '../harness/laps.ts';
+import { Trend } from '../harness/report.ts';
+import type { Scenario } from '../harness/scenario.ts';
 import { questionsAbout } from '../memory/records.ts';
-import { ASKER, agentContents, agentName, BARE_RECALL, type Owner, startOwner } from '../owner.ts';
-import { Trend } from '../report.ts';
-import type { SideName } from '../sides/index.ts';
-import { printRound, recordLatency } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { ASKER, agentContents, agentName, BARE_RECALL, type Owner, startOwner } from '../processes/owner.ts';
+import type { SideName } from '../settings.ts';
 
 const RECORDS = { full: 10_000, smoke: 200 };
 const QUESTIONS = { full: 200, smoke: 10 };

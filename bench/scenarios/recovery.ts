@@ -2,14 +2,14 @@
 // the leader of the queue is killed in a cluster of three servers: for how long does no task start?
 // The first depends on the lease, which stands beside it: 15 s in orch and floor, 30 s of lock and a look every 30 s in
 // BullMQ, their defaults. graphile-worker (4 h) and pg-boss (15 min) are not waited for.
-
-import type { Bench, Contestant } from '../bench.ts';
-import { Books } from '../books.ts';
-import { machineMs, startChild } from '../child.ts';
-import { LANE, LEASE_MS, payload, type SideName } from '../sides/index.ts';
+import type { Bench, Contestant } from '../harness/bench.ts';
+import { Books } from '../harness/books.ts';
+import { printRound } from '../harness/laps.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { machineMs, startChild } from '../processes/child.ts';
+import type { SideName } from '../settings.ts';
+import { LANE, LEASE_MS, payload } from '../sides/index.ts';
 import { failOver } from './failover.ts';
-import { printRound } from './laps.ts';
-import type { Scenario } from './scenario.ts';
 
 /** A task that has not come back after this will not. */
 const RECOVERY_MS_MAX = 120_000;
@@ -53,13 +53,13 @@ async function killWorker(
   const account = books.of(side.name);
   const lease = bench.settings.isSmoke ? { leaseMs: SMOKE_LEASE_MS } : {};
   const publisher = await side.openPublisher(served.url);
-  let hear = () => {};
+  let notice = () => {};
   const started = new Promise<void>(resolve => {
-    hear = resolve;
+    notice = resolve;
   });
   const victim = await startChild(
     { side: side.name, url: served.url, slots: 1, holds: true, ...lease },
-    { started: hear, ended: () => {}, failed: () => {} },
+    { started: notice, ended: () => {}, failed: () => {} },
   );
   account.published.add(await publisher.publish(payload(n)));
   await within(started, `${side.name}: the worker to start the task`);

@@ -1,9 +1,9 @@
 // roundtrip: how long after its publication does the publisher have a task's result? At a low rate.
 // graphile-worker and pg-boss have no call that waits for a result; floor has no results.
-import { Books } from '../books.ts';
-import { runArrivals } from '../load.ts';
-import { LOW, printRound, recordLatency, recordUsage, rounds } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { Books } from '../harness/books.ts';
+import { LOW, printRound, recordLatency, recordUsage, rounds } from '../harness/laps.ts';
+import { runArrivals } from '../harness/load.ts';
+import type { Scenario } from '../harness/scenario.ts';
 
 export const roundtrip: Scenario = {
   about: 'from publishing to the result in the hands of the publisher',

@@ -3,12 +3,13 @@
 // their cores: with many of them the time is that of all their work, which elsewhere is done side by side.
 import { join } from 'node:path';
 import type { GatheredReply } from '../../src/index.ts';
-import { settled } from '../books.ts';
+import { settled } from '../harness/books.ts';
+import { printRound, recordLatency } from '../harness/laps.ts';
+import { type Report, type Section, Trend } from '../harness/report.ts';
+import type { Scenario } from '../harness/scenario.ts';
 import { questionsAbout } from '../memory/records.ts';
-import { ASKER, agentContents, nodeName, type Owner, startOwner } from '../owner.ts';
-import { type Report, type Section, type Tags, Trend } from '../report.ts';
-import { printRound, recordLatency } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { ASKER, agentContents, nodeName, type Owner, startOwner } from '../processes/owner.ts';
+import type { Tags } from '../settings.ts';
 
 const RECORDS = { full: 1_000, smoke: 50 };
 const QUESTIONS = { full: 50, smoke: 5 };

@@ -1,11 +1,11 @@
 // sustained: which is the highest rate of arrivals that a side keeps up with? Tasks come at a fixed rate whatever
 // becomes of them; the rate is doubled while 99 % of them start within 50 ms of the time at which they were due, then
 // narrowed down. A rate that is missed is tried once more: one hiccup is not a limit. Each round is one search.
-import { Books } from '../books.ts';
-import { constant, runArrivals } from '../load.ts';
-import { OWN_SIDES, PEERS, type SideName } from '../sides/index.ts';
-import { openRunners, printRound, type Runner, rest, takeTurn } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { Books } from '../harness/books.ts';
+import { openRunners, printRound, type Runner, rest, takeTurn } from '../harness/laps.ts';
+import { constant, runArrivals } from '../harness/load.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { OWN_SIDES, PEERS, type SideName } from '../settings.ts';
 
 const P99_MS_MAX = 50;
 const SLOTS = 100;

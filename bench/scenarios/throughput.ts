@@ -1,10 +1,10 @@
 // throughput: how many tasks a second go all the way, from publishing to acknowledged? Each virtual user publishes a
 // task, waits until it has ended and publishes the next, so that users are tasks in flight.
-import { Books } from '../books.ts';
-import { peak, runUsers } from '../load.ts';
-import { OWN_SIDES, PEERS } from '../sides/index.ts';
-import { mapped, printRound, recordUsage, rounds } from './laps.ts';
-import type { Scenario } from './scenario.ts';
+import { Books } from '../harness/books.ts';
+import { mapped, printRound, recordUsage, rounds } from '../harness/laps.ts';
+import { peak, runUsers } from '../harness/load.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { OWN_SIDES, PEERS } from '../settings.ts';
 
 export const throughput: Scenario = {
   about: 'tasks a second from publishing to acknowledged, so many in flight',

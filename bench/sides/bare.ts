@@ -14,9 +14,9 @@
 //  - taking over a task whose worker died, and writing again after a lost connection.
 import { type JetStreamManager, type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { countIds, messagesIn, purge, serveNats } from '../servers/nats.ts';
 import { publishBare } from './bare-publisher.ts';
 import { consumeWithSlots } from './consume.ts';
+import { countIds, messagesIn, purge, serveNats } from './nats.ts';
 import { LANE, LEASE_MS, type Payload, type Publisher, type Side, type WorkerOptions } from './side.ts';
 import { Writes } from './writes.ts';
 
@@ -54,7 +54,7 @@ async function openBarePublisher(url: string, { results = false } = {}): Promise
   };
 }
 
-// One consumer hears all `done` entries; it may hear one before its publisher has heard of its own write.
+// One consumer receives all `done` entries; it may receive one before the publisher's own write is acknowledged.
 async function hearDone(nc: NatsConnection): Promise<(id: string) => Promise<void>> {
   const early = new Set<string>();
   const waiting = new Map<string, () => void>();

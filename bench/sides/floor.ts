@@ -3,8 +3,8 @@
 import { randomUUID } from 'node:crypto';
 import type { JsMsg } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { messagesIn, purge, serveNats } from '../servers/nats.ts';
 import { consumeWithSlots } from './consume.ts';
+import { messagesIn, purge, serveNats } from './nats.ts';
 import { LEASE_MS, type Payload, type Publisher, type Side, type WorkerOptions } from './side.ts';
 import { Writes } from './writes.ts';
 

@@ -1,8 +1,9 @@
 // The sides by name. Peers are loaded only when asked for, from bench/peers with its own packages.
+import type { SideName } from '../settings.ts';
 import { bare } from './bare.ts';
 import { floor } from './floor.ts';
 import { type OrchLibrary, orchSide } from './orch.ts';
-import { Absent, type Side, type SideName } from './side.ts';
+import { Absent, type Side } from './side.ts';
 
 export { BARE_TASKS, provisionBare } from './bare.ts';
 export { type OrchLibrary, openOrchWorker, orchFinals, orchSide, provisionOrch } from './orch.ts';

@@ -2,7 +2,7 @@
 // what only the command has (`orch events`) goes past the library, to the rooms of src.
 import { type BusOptions, openBus } from '../../src/bus/index.ts';
 import { eventsFilter, parseEntrySubject } from '../../src/protocol/index.ts';
-import { countIds, messagesIn, purge, serveNats } from '../servers/nats.ts';
+import { countIds, messagesIn, purge, serveNats } from './nats.ts';
 import {
   type Hooks,
   LANE,

@@ -1,12 +1,7 @@
 // A side is one way to get a task from its publisher to a worker and to its end, on a server of its own. All sides are
 // driven and watched alike: publisher and worker run in this process on connections of their own, and carry the same
 // payload. What a side cannot do (a result that the publisher sees, lanes) it leaves out, and scenarios leave it out.
-
-export const OWN_SIDES = ['orch', 'bare', 'floor'] as const;
-export const PEERS = ['bullmq', 'graphile-worker', 'graphile-local', 'pg-boss'] as const;
-/** orch on other servers; the scenario durable has them. */
-export type Variant = 'orch-1s' | 'orch-r3' | 'orch-r3-1s' | 'orch-newer';
-export type SideName = (typeof OWN_SIDES)[number] | (typeof PEERS)[number] | Variant;
+import type { SideName } from '../settings.ts';
 
 /** What a task carries: its number in this run, and bytes up to PAYLOAD_BYTES. */
 export interface Payload {
@@ -19,7 +14,7 @@ const FILLER = 'x'.repeat(PAYLOAD_BYTES - '{"n":1234567,"filler":""}'.length);
 
 export const payload = (n: number): Payload => ({ n, filler: FILLER });
 
-/** Where a task goes when nothing else is said. */
+/** Where a task goes by default. */
 export const LANE = 'any';
 
 /** `any`, `lane-1`, `lane-2` and so on. */
@@ -32,7 +27,7 @@ export const laneIndex = (lane: string): number =>
 /** How long an attempt may stay silent on the sides whose setting it is; the default of orch. */
 export const LEASE_MS = 15_000;
 
-/** A side that cannot run here. `message` says what is missing and how to get it. */
+/** A side that cannot run here. `message` names what is missing and how to get it. */
 export class Absent extends Error {
   override readonly name = 'Absent';
 }

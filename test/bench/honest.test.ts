@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { Bench } from '../../bench/bench.ts';
-import { Books } from '../../bench/books.ts';
-import { Flights } from '../../bench/flights.ts';
-import { constant, runArrivals } from '../../bench/load.ts';
-import { judge, parseThreshold, Report } from '../../bench/report.ts';
+import type { Bench } from '../../bench/harness/bench.ts';
+import { Books } from '../../bench/harness/books.ts';
+import { Flights } from '../../bench/harness/flights.ts';
+import { constant, runArrivals } from '../../bench/harness/load.ts';
+import { judge, parseThreshold, Report } from '../../bench/harness/report.ts';
 import type { Side } from '../../bench/sides/index.ts';
 
 /** Closes books on a side that says this about itself; gives the names of what failed. */

@@ -1,5 +1,5 @@
-// CPU time of client and server and memory of the server, which say what a task costs where elapsed time says how busy
-// the machine was. All sides share this process, whose memory is nobody's alone and is not measured.
+// CPU time of client and server, and memory of the server: what a task costs, where elapsed time also depends on how busy
+// the machine was. All sides share this process, so its memory is not measured.
 // Read from /proc, a server's children included; where there is no /proc, figures are left out.
 import { readFileSync } from 'node:fs';
 

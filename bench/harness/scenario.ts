@@ -1,7 +1,7 @@
-// What a scenario is. Each file beside this one exports one; index.ts lists them.
-import type { Bench } from '../bench.ts';
-import type { Report, Section } from '../report.ts';
-import type { SideName } from '../sides/index.ts';
+// What a scenario is. Each file in scenarios/ exports one; its index.ts lists them.
+import type { SideName } from '../settings.ts';
+import type { Bench } from './bench.ts';
+import type { Report, Section } from './report.ts';
 
 /** What the flags give unless a scenario has its own. */
 export const ROUNDS = 7;
@@ -13,7 +13,7 @@ export interface Scenario {
   sides: readonly SideName[];
   /** Sizes that it goes through one after the other, and what they count. */
   levels?: { of: string; all: readonly number[]; smoke: readonly number[]; max: number };
-  /** Measured rounds where `--rounds` does not say; default ROUNDS. Fewer where one takes minutes. */
+  /** Measured rounds without `--rounds`; default ROUNDS. Fewer where one takes minutes. */
   rounds?: number;
   /** A run with several syncs takes it with one of them only, for this reason. */
   once?: { at: 'first' | 'last'; because: string };

@@ -5,20 +5,20 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect } from '@nats-io/transport-node';
-import { type Memory, openMemory } from '../src/memory/index.ts';
-import { messageOf, type RecallInput } from '../src/protocol/index.ts';
-import { contentsOf, recordLine } from './memory/records.ts';
-import type { OrchLibrary } from './sides/index.ts';
+import { type Memory, openMemory } from '../../src/memory/index.ts';
+import { messageOf, type RecallInput } from '../../src/protocol/index.ts';
+import { contentsOf, recordLine } from '../memory/records.ts';
+import type { OrchLibrary } from '../sides/index.ts';
 
 /** Filling ten thousand records takes some seconds on a slow disk; one that is not ready after this is broken. */
 const READY_MS = 120_000;
 
 /** Where the bare side answers; each side has a server of its own. */
 export const BARE_RECALL = 'bare.recall';
-/** Who asks: nobody's agent, which may read what is shared. */
+/** Who asks: an agent that no node owns, which may read what is shared. */
 export const ASKER = 'asker';
 
-/** What an owner is told on its command line. */
+/** The command line of an owner. */
 interface Orders {
   side: 'orch' | 'bare';
   url: string;
@@ -46,9 +46,13 @@ export interface Owner {
 
 /** Starts an owner; returns when its memories are filled and answer. */
 export async function startOwner(orders: Orders): Promise<Owner> {
-  const child = fork(fileURLToPath(new URL('../owner.js', import.meta.url)), [JSON.stringify(orders)], {
-    execArgv: [],
-  });
+  const child = fork(
+    fileURLToPath(new URL('../processes/owner.js', import.meta.url)),
+    [JSON.stringify(orders)],
+    {
+      execArgv: [],
+    },
+  );
   const gone = once(child, 'close');
   // One that is frozen does not see that its parent is gone.
   const kill = () => child.kill('SIGKILL');
@@ -80,7 +84,7 @@ export async function startOwner(orders: Orders): Promise<Owner> {
 /** The child's side. */
 export async function runOwner(argv: readonly string[], orch: OrchLibrary): Promise<void> {
   const orders = JSON.parse(argv[0] ?? '{}') as Orders;
-  // Nobody is left to ask.
+  // No one is left to ask.
   process.once('disconnect', () => process.exit(1));
   for (const node of orders.nodes) {
     const memory = await fill(orders, node);

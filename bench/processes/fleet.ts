@@ -3,8 +3,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { Bus } from '../src/bus/index.ts';
-import { Presence } from '../src/nodes/index.ts';
+import { Bus } from '../../src/bus/index.ts';
+import { Presence } from '../../src/nodes/index.ts';
 import {
   EXPIRY_MS_DEFAULT,
   encode,
@@ -14,8 +14,8 @@ import {
   type NodeReply,
   PROTOCOL,
   pingAllSubject,
-} from '../src/protocol/index.ts';
-import { Trend } from './report.ts';
+} from '../../src/protocol/index.ts';
+import { Trend } from '../harness/report.ts';
 
 const CONNECTIONS = 4;
 /** Nodes that join at the same time. */
@@ -51,7 +51,7 @@ export class Fleet {
     this.#heartbeatMs = heartbeatMs;
   }
 
-  /** Opens the connections; nobody is there yet. */
+  /** Opens the connections; no node has joined yet. */
   static async open(url: string, heartbeatMs: number): Promise<Fleet> {
     const fleet = new Fleet(heartbeatMs);
     for (let index = 0; index < CONNECTIONS; index++) await fleet.#connect(url);
@@ -78,7 +78,7 @@ export class Fleet {
     await Promise.all(Array.from({ length: JOINS_MAX }, join));
   }
 
-  /** Lets time pass, and says what the heartbeats in it were like. */
+  /** Lets time pass, and returns what the heartbeats in it were like. */
   async listen(durationMs: number): Promise<Pulse> {
     const latency = new Trend();
     this.#latency = latency;

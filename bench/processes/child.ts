@@ -1,16 +1,17 @@
-// A worker in a process of its own, for scenarios that need a second one or one to kill. The parent hears through the
-// channel what its handlers do; times are of the machine's monotonic clock, which both sides read.
+// A worker in a process of its own, for scenarios that need a second one or one to kill. Its handlers report
+// to the parent through the channel; times are of the machine's monotonic clock, which both sides read.
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from '../src/protocol/index.ts';
-import { type Hooks, LANE, loadSide, type OrchLibrary, type SideName } from './sides/index.ts';
+import { messageOf } from '../../src/protocol/index.ts';
+import type { SideName } from '../settings.ts';
+import { type Hooks, LANE, loadSide, type OrchLibrary } from '../sides/index.ts';
 
-/** Events are sent in bundles, so that telling does not cost what is measured. */
+/** Events are sent in bundles, so that reporting does not cost what is measured. */
 const BUNDLE_MS = 20;
 /** A child that is not ready after this is broken. */
 const READY_MS = 30_000;
 
-/** What a child is told on its command line. */
+/** The command line of a child. */
 interface Orders {
   side: SideName;
   url: string;
@@ -40,13 +41,13 @@ export interface ChildWorker {
   pid: number;
   /** `kill -9`; returns when it is gone. */
   kill(): Promise<void>;
-  /** Lets it stop its worker; returns when it is gone and all that it told has been heard. */
+  /** Lets it stop its worker; returns when it is gone and all of its reports have arrived. */
   stop(): Promise<void>;
 }
 
 /** Starts a worker process; returns when it is ready for tasks. */
 export async function startChild(orders: Orders, hooks: ChildHooks): Promise<ChildWorker> {
-  const script = fileURLToPath(new URL('../child.js', import.meta.url));
+  const script = fileURLToPath(new URL('../processes/child.js', import.meta.url));
   const child = fork(script, [JSON.stringify(orders)], { execArgv: [] });
   const gone = new Promise<void>(resolve => child.once('close', () => resolve()));
   await new Promise<void>((resolve, reject) => {
@@ -81,7 +82,7 @@ export async function startChild(orders: Orders, hooks: ChildHooks): Promise<Chi
 export async function runChild(argv: readonly string[], orch: OrchLibrary): Promise<void> {
   const { side: name, url, slots, leaseMs, holds } = JSON.parse(argv[0] ?? '{}') as Orders;
   let bundle: Bundle = {};
-  const tell = () => {
+  const report = () => {
     if (Object.keys(bundle).length > 0) process.send?.(bundle);
     bundle = {};
   };
@@ -103,17 +104,17 @@ export async function runChild(argv: readonly string[], orch: OrchLibrary): Prom
   const side = await loadSide(name, orch);
   const lease = leaseMs === undefined ? {} : { leaseMs };
   const worker = await side.openWorker(url, { slots, hooks, lanes: [LANE], ...lease });
-  const telling = setInterval(tell, BUNDLE_MS);
+  const reporting = setInterval(report, BUNDLE_MS);
   // A parent that is gone needs no worker.
   process.once('disconnect', () => process.exit(1));
   process.once('message', async () => {
     await worker.close();
-    clearInterval(telling);
+    clearInterval(reporting);
     process.removeAllListeners('disconnect');
-    tell();
+    report();
     process.disconnect?.();
     process.exitCode = 0;
   });
   bundle.ready = true;
-  tell();
+  report();
 }

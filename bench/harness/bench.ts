@@ -4,19 +4,12 @@ import { access, chmod, constants, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { env, paths } from '../src/config/index.ts';
-import { messageOf, OrchError } from '../src/protocol/index.ts';
-import { findServer } from '../src/server/index.ts';
-import type { Settings } from './command-line.ts';
+import { env, paths } from '../../src/config/index.ts';
+import { messageOf, OrchError } from '../../src/protocol/index.ts';
+import { findServer } from '../../src/server/index.ts';
+import type { Settings, SideName } from '../settings.ts';
+import { isAbsent, loadSide, type OrchLibrary, type Served, type Side } from '../sides/index.ts';
 import type { Report } from './report.ts';
-import {
-  isAbsent,
-  loadSide,
-  type OrchLibrary,
-  type Served,
-  type Side,
-  type SideName,
-} from './sides/index.ts';
 
 /** A side and its server. */
 export interface Contestant {
@@ -74,7 +67,7 @@ export async function checkFolders({ data, summaryExport }: Settings): Promise<v
 export async function openBench(options: BenchOptions): Promise<Bench> {
   const { settings, natsServer, sync, rounds, sides, orch, report } = options;
   const dataDir = await mkdtemp(join(settings.data ?? OUT, 'data-'));
-  // PostgreSQL runs as somebody else and has to get at its folder in there.
+  // PostgreSQL runs as another user and must be able to reach its folder in there.
   await chmod(dataDir, 0o711);
   const contestants: Contestant[] = [];
   const close = async () => {

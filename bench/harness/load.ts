@@ -2,12 +2,7 @@
 // not care how long the last one took. Both follow stages. Promise: nothing is started after the last stage, and what
 // was started is waited for.
 import { setTimeout as sleep } from 'node:timers/promises';
-
-/** Within `durationMs` the load moves in a straight line to `target`: users, or arrivals a second. */
-export interface Stage {
-  durationMs: number;
-  target: number;
-}
+import type { Stage } from '../settings.ts';
 
 /** Timers come up to a millisecond late or early; the rest of the way is waited for on the event loop. */
 const TIMER_SLACK_MS = 2;

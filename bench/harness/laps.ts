@@ -3,13 +3,14 @@
 // and the server's files.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseDuration } from '../../src/protocol/index.ts';
-import type { Bench, Contestant } from '../bench.ts';
-import type { Account, Books } from '../books.ts';
-import { Flights } from '../flights.ts';
-import { constant, type Stage } from '../load.ts';
-import { type Section, type Tags, Trend } from '../report.ts';
-import { LANE, type Publisher, payload, type SideName } from '../sides/index.ts';
-import { Meter, type Usage } from '../usage.ts';
+import type { SideName, Stage, Tags } from '../settings.ts';
+import { LANE, type Publisher, payload } from '../sides/index.ts';
+import type { Bench, Contestant } from './bench.ts';
+import type { Account, Books } from './books.ts';
+import { Flights } from './flights.ts';
+import { constant } from './load.ts';
+import { type Section, Trend } from './report.ts';
+import { Meter, type Usage } from './usage.ts';
 
 /** At the start of each turn, not counted: the side before it has left the caches. */
 const WARM_UP_MS = 200;

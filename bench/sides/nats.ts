@@ -2,7 +2,7 @@
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { startServer } from '../../src/server/index.ts';
-import { type Served, type ServeOptions, serversOf } from '../sides/side.ts';
+import { type Served, type ServeOptions, serversOf } from './side.ts';
 
 /** Starts one server with an empty store and hands it to `provision`. */
 export async function serveNats(

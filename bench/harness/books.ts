@@ -1,10 +1,10 @@
 // The correctness of a run: was every task ended, and ended once? What was published is held against what the handlers
 // saw, against what the side has left, and, where the side keeps records of ends, against these.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SideName } from '../settings.ts';
 import type { Bench, Contestant } from './bench.ts';
 import type { Flights } from './flights.ts';
 import type { Report } from './report.ts';
-import type { SideName } from './sides/index.ts';
 
 /** Acknowledgements are not waited for; so long they may be under way. */
 const ACKNOWLEDGED_MS = 5_000;

@@ -1,9 +1,9 @@
 // What a run found: metrics by section, checks, and thresholds on the metrics. A metric has a name and tags, as in k6,
 // and gives its statistics by the names that thresholds use.
 import { build, type Histogram } from 'hdr-histogram-js';
-import { OrchError } from '../src/protocol/index.ts';
+import { OrchError } from '../../src/protocol/index.ts';
+import type { Tags, Threshold } from '../settings.ts';
 
-export type Tags = Readonly<Record<string, string | number>>;
 export type Unit = 'ms' | 'µs' | '/s' | 'x' | '%' | 'B' | 'MB';
 export type Statistics = Record<string, number>;
 
@@ -144,22 +144,12 @@ export class Report {
   }
 }
 
-const COMPARE = {
-  '<=': (a: number, b: number) => a <= b,
-  '>=': (a: number, b: number) => a >= b,
-  '<': (a: number, b: number) => a < b,
-  '>': (a: number, b: number) => a > b,
+const COMPARE: Record<Threshold['operator'], (a: number, b: number) => boolean> = {
+  '<=': (a, b) => a <= b,
+  '>=': (a, b) => a >= b,
+  '<': (a, b) => a < b,
+  '>': (a, b) => a > b,
 };
-
-export interface Threshold {
-  /** As it was given: `throughput_ratio{in_flight:100,to:bare}`. */
-  metric: string;
-  name: string;
-  tags: Tags;
-  statistic: string;
-  operator: keyof typeof COMPARE;
-  limit: number;
-}
 
 /** Reads `throughput_ratio{in_flight:100,to:bare}:med>=0.8`. Throws `usage`. */
 export function parseThreshold(text: string): Threshold {

@@ -1,6 +1,6 @@
 // The tasks of one side that are on their way, and a count of what went wrong with them.
-import { messageOf } from '../src/protocol/index.ts';
-import type { Hooks } from './sides/index.ts';
+import { messageOf } from '../../src/protocol/index.ts';
+import type { Hooks } from '../sides/index.ts';
 
 /** One task on its way. Times are of `performance.now()`. */
 export interface Flight {
