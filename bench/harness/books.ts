@@ -6,8 +6,8 @@ import type { Bench, Contestant } from './bench.ts';
 import type { Flights } from './flights.ts';
 import type { Report } from './report.ts';
 
-/** Acknowledgements are not waited for; so long they may be under way. */
-const ACKNOWLEDGED_MS = 5_000;
+/** Acknowledgements are not waited for; on a busy machine they may be under way for so long. */
+const ACKNOWLEDGED_MS = 30_000;
 /** Between two looks. */
 const PAUSE_MS = 5;
 /** How many ids of a failed check are shown. */

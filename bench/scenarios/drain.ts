@@ -1,6 +1,8 @@
 // drain: how fast is a queue emptied? Tasks are queued without a worker, then a worker starts: with one slot, 10,
 // 100, and two processes with 50 each. What a worker has not done when its time is over is removed: a message that was on
 // its way to it would come back to a later turn, after its lease.
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contestant } from '../harness/bench.ts';
 import { type Account, Books, settled } from '../harness/books.ts';
 import { fill } from '../harness/fill.ts';
@@ -12,7 +14,7 @@ import { OWN_SIDES, PEERS, type SideName } from '../settings.ts';
 import { type Hooks, LANE, type Payload, payload } from '../sides/index.ts';
 
 const QUEUED = { all: 20_000, smoke: 200 };
-/** A turn that has not emptied the queue by then is over; its rate is of what it did. */
+/** A turn that has not emptied the queue by then ends with its first task; its rate is of what it did. */
 const TURN_MS_MAX = 5_000;
 const PROCESSES = 2;
 const PROCESS_SLOTS = 50;
@@ -143,6 +145,10 @@ class Queue {
     const emptied = new Promise<void>(resolve => {
       empty = resolve;
     });
+    let begin = () => {};
+    const begun = new Promise<void>(resolve => {
+      begin = resolve;
+    });
     const worker = await open({
       started: (n, atMs) => {
         meter.start();
@@ -156,6 +162,7 @@ class Queue {
         this.#waiting--;
         tasks++;
         lastAt = Math.max(lastAt, atMs);
+        begin();
         if (this.#waiting === 0) empty();
       },
       failed: (n, error) => {
@@ -163,14 +170,10 @@ class Queue {
         process.stderr.write(`${this.side}, task ${n}: ${String(error)}\n`);
       },
     });
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([
-      emptied,
-      new Promise(resolve => {
-        timer = setTimeout(resolve, TURN_MS_MAX);
-      }),
-    ]);
-    clearTimeout(timer);
+    const over = new AbortController();
+    const turn = sleep(TURN_MS_MAX, undefined, { signal: over.signal }).catch(() => {});
+    await Promise.race([emptied, turn.then(() => begun)]);
+    over.abort();
     // What a worker reports before it is written counts when the queue is empty by its own account.
     if (this.#waiting === 0) {
       await settled(() => side.left(served.url), 0);

@@ -81,7 +81,7 @@ export const recall: Scenario = {
 
 async function openAsker({ orch }: Bench, { side, served }: Contestant) {
   if (side.name === 'orch') {
-    const connection = await orch.connect({ servers: [served.url] });
+    const connection = await orch.connect({ servers: [served.url], timeoutMs: ANSWER_MS_MAX });
     const memory = connection.memory({ as: ASKER, agent: agentName(NODE) });
     const ask: Ask = query => memory.recall({ query });
     return { ask, close: () => connection.close() };

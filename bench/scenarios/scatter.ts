@@ -14,12 +14,12 @@ import type { Tags } from '../settings.ts';
 const RECORDS = { full: 1_000, smoke: 50 };
 const QUESTIONS = { full: 50, smoke: 5 };
 /** Asked while a node is stopped: it must not be stopped for so long that it is lost. */
-const STOPPED_QUESTIONS = { full: 10, smoke: 3 };
+const STOPPED_QUESTIONS = { full: 10, smoke: 1 };
 const NODES_PER_PROCESS = 16;
 /** The node that is stopped: it has a process of its own. */
 const VICTIM = 0;
-/** The default of orch. */
-const DEADLINE_MS = 500;
+/** The default of orch; in a smoke run, which may be on a slow machine, longer than any answer takes. */
+const DEADLINE_MS = { full: 500, smoke: 5_000 };
 /** A timer comes late where more wants to run than there are cores. */
 const LATE_MS_MAX = 250;
 /** As many as one question reaches. */
@@ -41,7 +41,7 @@ export const scatter: Scenario = {
     const records = RECORDS[size];
     const questions = questionsAbout(agentContents(VICTIM, records), QUESTIONS[size]);
     const connection = await orch.connect({ servers: [url] });
-    const ask: Ask = query => connection.recallAll({ as: ASKER, query }, { deadlineMs: DEADLINE_MS });
+    const ask: Ask = query => connection.recallAll({ as: ASKER, query }, { deadlineMs: DEADLINE_MS[size] });
     const owners: Owner[] = [];
     let running = 0;
     try {
@@ -56,12 +56,16 @@ export const scatter: Scenario = {
         }
         const title = `scatter (${sync}), ${level} nodes`;
         const tags = { nodes: level };
-        await whole(ask, questions, level);
+        const begun = await whole(ask, questions, level);
+        report.check(`${title}: all answer`, begun === level, `${begun} answered`);
         await measure(bench.rounds, ask, questions, section, report, title, tags);
         const [victim] = owners;
         if (!victim) continue;
         victim.freeze();
-        await measureStopped(ask, questions.slice(0, STOPPED_QUESTIONS[size]), section, report, title, tags);
+        const stopped = questions.slice(0, STOPPED_QUESTIONS[size]);
+        const slowestMs = await measureStopped(ask, stopped, section, report, title, tags);
+        // The speed of the machine decides this one: a smoke run leaves it out.
+        if (!settings.isSmoke) checkDeadline(slowestMs, report, title);
         victim.thaw();
         const answered = await whole(ask, questions, level);
         report.check(`${title}: all answer when it goes on`, answered === level, `${answered} answered`);
@@ -73,7 +77,7 @@ export const scatter: Scenario = {
   },
 };
 
-// A node that has just begun has not said yet which agents it owns, and one that was stopped has to catch up.
+// A node that has just begun has not announced its agents yet, and one that was stopped has to catch up.
 const whole = (ask: Ask, [query = '']: readonly string[], level: number): Promise<number> =>
   settled(async () => (await ask(query)).nodes, level);
 
@@ -96,7 +100,7 @@ async function measure(
       trend.add(performance.now() - askedAt);
       asked++;
       if (answer.partial) partial++;
-      if (answer.items.length === 0) empty++;
+      if (answer.items.length === 0 && !answer.partial) empty++;
       if (answer.nodes + answer.missing.length < tags.nodes || answer.partial !== answer.missing.length > 0)
         dishonest++;
     }
@@ -108,9 +112,9 @@ async function measure(
     printRound(title, new Map([['orch', trend]]), one => `p50 ${one.percentile(50).toFixed(2)}ms`);
   }
   report.check(
-    `${title}: every answer has something, and names each node that is missing`,
+    `${title}: every whole answer has something, and each other one names the nodes that are missing`,
     empty === 0 && dishonest === 0,
-    `${asked} asked, ${empty} without anything, ${dishonest} that lack nodes without saying so`,
+    `${asked} asked, ${empty} whole and empty, ${dishonest} that do not name what they lack`,
   );
 }
 
@@ -121,7 +125,7 @@ async function measureStopped(
   report: Report,
   title: string,
   tags: Tags,
-): Promise<void> {
+): Promise<number> {
   const all = { side: 'orch', ...tags };
   const trend = section.trend('scatter_stopped_latency', all);
   const slowest = section.perRound('scatter_stopped_max', 'ms', all);
@@ -140,9 +144,14 @@ async function measureStopped(
     named === questions.length,
     `${named} of ${questions.length} answers`,
   );
+  return maxMs;
+}
+
+function checkDeadline(slowestMs: number, report: Report, title: string): void {
+  const deadlineMs = DEADLINE_MS.full;
   report.check(
     `${title}, one stopped: every answer comes at the deadline at the latest`,
-    maxMs <= DEADLINE_MS + LATE_MS_MAX,
-    `the slowest after ${maxMs.toFixed(0)} ms; deadline ${DEADLINE_MS} ms, and ${LATE_MS_MAX} ms for a busy machine`,
+    slowestMs <= deadlineMs + LATE_MS_MAX,
+    `the slowest after ${slowestMs.toFixed(0)} ms; deadline ${deadlineMs} ms, and ${LATE_MS_MAX} ms for a busy machine`,
   );
 }
