@@ -1,4 +1,6 @@
+// `npm run test:containers`.
 import { defineConfig } from 'vitest/config';
+import { ClosingLine } from '../support/closing-line.ts';
 
 export default defineConfig({
   test: {
@@ -9,6 +11,6 @@ export default defineConfig({
     hookTimeout: 180_000,
     // A cluster's elections want the machine for themselves.
     fileParallelism: false,
-    reporters: process.env['CI'] ? ['verbose'] : ['default'],
+    reporters: [process.env['CI'] ? 'verbose' : 'default', new ClosingLine()],
   },
 });
