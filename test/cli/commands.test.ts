@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { freePort } from '../../src/server/index.ts';
 import { TestNats } from '../support/nats.ts';
 import { Orch } from '../support/orch.ts';
-import { until } from '../support/wait.ts';
+import { letTimePass, until } from '../support/wait.ts';
 
 let nats: TestNats;
 let orch: Orch;
@@ -235,7 +235,7 @@ describe('an agent that works outside a worker', () => {
       input: { n: 1 },
     });
     // Longer than the lane's own lease: what holds it is the agent's.
-    await new Promise(resolve => setTimeout(resolve, 2_000));
+    await letTimePass(2_000);
     for (const words of [
       ['renew'],
       ['started'],

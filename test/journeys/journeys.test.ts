@@ -99,9 +99,12 @@ describe('a worker that is stopped', () => {
   test('SIGTERM drains: the running command finishes, and the process ends with 0', async () => {
     const { bus, orch } = await setting();
     const worker = orch.start(['worker', '--node', 'w']);
-    const { id } = await publishTask(bus, { input: 'sleep 1; echo done' });
+    const go = join(orch.home, 'go');
+    const { id } = await publishTask(bus, { input: `until [ -e ${go} ]; do sleep 0.05; done; echo done` });
     await until('it to run', async () => (await getTask(bus, id)).state === 'claimed');
     worker.kill('SIGTERM');
+    await until('the drain', () => worker.stderr.includes('draining'));
+    writeFileSync(go, '');
     expect((await worker.finished).code).toBe(0);
     expect(await getTask(bus, id)).toMatchObject({ state: 'done', attempt: 1 });
   });
@@ -235,8 +238,13 @@ describe('1,000 tasks over 5 workers that are killed at random', () => {
         '4',
       ]);
     const workers = new Map(names.map(name => [name, { running: start(name, 0), life: 0 }]));
-    const ids = Array.from({ length: 1_000 }, () => newTaskId());
-    await Promise.all(ids.map(id => publishTask(bus, { id, capabilities: ['chaos'], maxAttempts: 20 })));
+    const ids: string[] = [];
+    const publish = (count: number) => {
+      const added = Array.from({ length: count }, () => newTaskId());
+      ids.push(...added);
+      return Promise.all(added.map(id => publishTask(bus, { id, capabilities: ['chaos'], maxAttempts: 20 })));
+    };
+    await publish(1_000);
     const random = generator(20_260_131);
     let kills = 0;
     while (kills < 8) {
@@ -244,7 +252,12 @@ describe('1,000 tasks over 5 workers that are killed at random', () => {
       const victim = workers.get(name);
       if (!victim) continue;
       await victim.running.ready();
-      await until('it to be at work', () => victim.running.stderr.includes('attempt started'));
+      // On a slow machine the others may have done all tasks before it was ready.
+      await until('it to be at work', async () => {
+        if (victim.running.stderr.includes('attempt started')) return true;
+        await publish(4);
+        return false;
+      });
       victim.running.kill('SIGKILL');
       await victim.running.finished;
       kills++;

@@ -1,4 +1,4 @@
-// Waiting for a condition instead of for a time.
+// Waiting for a condition instead of for a time, and for a time where its passing is what a test is about.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Polls until `check` gives something truthy; fails with what it last gave. */
@@ -16,3 +16,9 @@ export async function until<T>(
   } while (Date.now() < deadline);
   throw new Error(`waited ${timeoutMs} ms for ${what}; last: ${JSON.stringify(last)}`);
 }
+
+/**
+ * Lets time pass, where that is what is tested: a lease runs out, or does not; a limit is reached, or is not. For
+ * anything that happens there is `until`.
+ */
+export const letTimePass = (ms: number): Promise<void> => sleep(ms);

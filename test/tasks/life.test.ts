@@ -29,7 +29,7 @@ import {
 } from '../../src/tasks/index.ts';
 import { nextAttempt, nextDelivery } from '../support/lane.ts';
 import { TEST_LEASE_MS, TestNats } from '../support/nats.ts';
-import { until } from '../support/wait.ts';
+import { letTimePass, until } from '../support/wait.ts';
 
 let nats: TestNats;
 let bus: Bus;
@@ -317,7 +317,7 @@ describe('leases and fences', () => {
     const until = Date.now() + 2.5 * TEST_LEASE_MS;
     while (Date.now() < until) {
       attempt.renew();
-      await new Promise(resolve => setTimeout(resolve, TEST_LEASE_MS / 3));
+      await letTimePass(TEST_LEASE_MS / 3);
     }
     expect(await attempt.holdsFence()).toBe(true);
     expect(await attempt.done(1)).toBe('written');

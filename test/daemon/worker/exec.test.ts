@@ -119,7 +119,7 @@ describe('how it ends', () => {
 
 describe('what it prints', () => {
   test('each stream line by line, the last one without an end included', async () => {
-    const { lines } = await run('echo one; printf two; sleep 0.1; echo err >&2');
+    const { lines } = await run('echo one; printf two; echo err >&2');
     expect(lines.sort()).toEqual(['stderr: err', 'stdout: one', 'stdout: two']);
   });
 

@@ -22,7 +22,7 @@ import {
 import { TEST_LEASE_MS, TestNats } from '../../support/nats.ts';
 import { startDaemon } from '../../support/node.ts';
 import { publishTask } from '../../support/tasks.ts';
-import { until } from '../../support/wait.ts';
+import { letTimePass, until } from '../../support/wait.ts';
 
 let nats: TestNats;
 let bus: Bus;
@@ -239,7 +239,8 @@ describe('ending', () => {
     await using _ = await worker([cap], async (_task, { progress }) => {
       for (let i = 0; i < 10; i++) {
         progress(`${i}`);
-        await new Promise(resolve => setTimeout(resolve, 60));
+        // In all longer than the stall limit.
+        await letTimePass(60);
       }
     });
     const { id } = await publishTask(bus, { capabilities: [cap], maxAttempts: 1, stallTimeoutMs: 400 });
@@ -259,10 +260,7 @@ describe('ending', () => {
 
   test('a long attempt keeps its lease', async () => {
     const cap = unique('cap');
-    await using _ = await worker(
-      [cap],
-      () => new Promise(resolve => setTimeout(resolve, 2.5 * TEST_LEASE_MS)),
-    );
+    await using _ = await worker([cap], () => letTimePass(2.5 * TEST_LEASE_MS));
     const { id } = await publishTask(bus, { capabilities: [cap] });
     expect(await ended(id)).toMatchObject({ state: 'done', attempt: 1 });
   });
@@ -481,7 +479,8 @@ describe('a server that goes away', () => {
     expect(surplus?.subject).toMatch(id);
     surplus?.nak();
     await using _two = await worker([cap], second.handler);
-    await new Promise(resolve => setTimeout(resolve, 2 * TEST_LEASE_MS));
+    // In this time the second would be offered the task, and run it.
+    await letTimePass(2 * TEST_LEASE_MS);
     expect(second.waiting).toEqual([]);
     first.waiting[0]?.open();
     expect(await ended(id)).toMatchObject({ state: 'done', attempt: 1 });
@@ -494,7 +493,7 @@ describe('a server that goes away', () => {
     const { id } = await publishTask(bus, { capabilities: [cap] });
     await until('it to run', () => waiting.length === 1);
     await nats.kill();
-    await new Promise(resolve => setTimeout(resolve, 1.5 * TEST_LEASE_MS));
+    await letTimePass(1.5 * TEST_LEASE_MS);
     await nats.restart();
     await until(
       'the first to be back',
