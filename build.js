@@ -6,7 +6,7 @@ import { extractTypes } from './api/extract.js';
 
 const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 // Loaded seldom, and large: left to node_modules.
-const external = ['libsql', 'pacote', 'pino', 'pino-pretty'].filter(name => name in dependencies);
+const external = ['libsql', 'pino', 'pino-pretty'].filter(name => name in dependencies);
 // Ink's door to the developer tools of React, which are not shipped.
 const withoutDevtools = {
   name: 'without-devtools',

@@ -121,20 +121,12 @@ function parseSync(text: string | undefined): string {
 }
 
 async function locateServer(flag: string | undefined): Promise<ServerBinary> {
-  let announced = false;
-  const found = await findServer({
+  return findServer({
     given: flag ?? env('ORCH_NATS_SERVER'),
     cacheDir: paths().cache,
     path: env('PATH') ?? '',
-    onProgress: (received, total) => {
-      if (!announced && !process.stderr.isTTY) process.stderr.write('downloading nats-server\n');
-      announced = true;
-      const share = total > 0 ? ` ${Math.min(99, Math.round((received / total) * 100))}%` : '';
-      if (process.stderr.isTTY) process.stderr.write(`\rdownloading nats-server${share}   `);
-    },
+    onDownload: () => process.stderr.write('downloading nats-server\n'),
   });
-  if (announced && process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-  return found;
 }
 
 function refuseOld({ path, version }: ServerBinary, host: string): void {
