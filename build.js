@@ -15,7 +15,12 @@ const withoutDevtools = {
 
 rmSync('dist', { recursive: true, force: true });
 await build({
-  entryPoints: { main: 'src/main.ts', index: 'src/index.ts', protocol: 'src/protocol/index.ts' },
+  entryPoints: {
+    main: 'src/main.ts',
+    index: 'src/index.ts',
+    protocol: 'src/protocol/index.ts',
+    'sqlite-thread': 'src/memory/database/thread.ts',
+  },
   outdir: 'dist',
   bundle: true,
   splitting: true,

@@ -1,10 +1,9 @@
 // The candidates of one store for a question: its best by words and, where there is an embedder that answers, its best
 // by vectors, each with what the fusion weighs. And the records behind them, once it is known which are the best of all.
 import type { Candidate, CandidatesRequest, MemoryRecord, Method } from '../protocol/index.ts';
-import { type Connection, numberOf, type Row, textOf } from './database.ts';
+import { type Connection, numberOf, type Row, sql, textOf } from './database/index.ts';
 import { keywordHits } from './keyword.ts';
 import { RECORD_COLUMNS, recordOf } from './records.ts';
-import { sql } from './sql.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import { questionOf, searchQuestionOf } from './terms.ts';
 import type { Vectors } from './vectors.ts';

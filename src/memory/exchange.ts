@@ -3,9 +3,8 @@
 // one moment; an export is each record at some moment of it.
 import { chmod } from 'node:fs/promises';
 import { MemoryRecord, messageOf, OrchError, parseAs, RECORDS_MAX } from '../protocol/index.ts';
-import { Connection, numberOf, textOf } from './database.ts';
+import { Connection, numberOf, sql, textOf } from './database/index.ts';
 import { insertRecords, RECORD_COLUMNS, recordOf, removeRecords } from './records.ts';
-import { sql } from './sql.ts';
 import type { Writer } from './writer.ts';
 
 /** Records that are read or written at a time: others come between two of these. */

@@ -9,9 +9,8 @@ import {
   OrchError,
 } from '../protocol/index.ts';
 import { beginning } from './answer.ts';
-import { type Connection, numberOf } from './database.ts';
+import { type Connection, numberOf, sql } from './database/index.ts';
 import { RECORD_COLUMNS, recordOf } from './records.ts';
-import { sql } from './sql.ts';
 import type { Scope } from './visibility.ts';
 
 /** Linked records that are looked at: more than the largest budget can show. */

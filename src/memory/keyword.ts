@@ -6,10 +6,18 @@
 // count is worth more than all remaining terms together could give, a record without one of the rare terms cannot reach
 // it, and of the others only those are looked up that still can.
 import type { CorpusStatistics, MemoryFilter } from '../protocol/index.ts';
-import { type Connection, numberOf, type Row, textOf } from './database.ts';
+import {
+  type Connection,
+  every,
+  NOTHING,
+  numberOf,
+  type Row,
+  type Sql,
+  sql,
+  textOf,
+} from './database/index.ts';
 import { B, K1, meanLength, SCORE_UNIT, termWeight, windowOf } from './ranking.ts';
 import { filterOf } from './records.ts';
-import { every, NOTHING, type Sql, sql } from './sql.ts';
 import { type Question, rangeOf } from './terms.ts';
 import { SCOPE, type Scope } from './visibility.ts';
 

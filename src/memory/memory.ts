@@ -43,6 +43,7 @@ import {
 } from '../protocol/index.ts';
 import { fitted } from './answer.ts';
 import { type CandidateSource, candidatesOf, type Kind, QUESTIONS, readRecords } from './candidates.ts';
+import { sql } from './database/index.ts';
 import type { Embedder } from './embedder.ts';
 import { copyTo, exportLines, type Imported, importLines } from './exchange.ts';
 import { expand } from './expand.ts';
@@ -50,7 +51,6 @@ import { noStatistics, storeStatistics } from './keyword.ts';
 import { fuse } from './ranking.ts';
 import { forget, remember } from './remember.ts';
 import { closeStore, openStore, type Store, storeError } from './schema.ts';
-import { sql } from './sql.ts';
 import { statsOf } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { Vectors } from './vectors.ts';

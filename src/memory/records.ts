@@ -8,8 +8,7 @@ import {
   OrchError,
   type Visibility,
 } from '../protocol/index.ts';
-import { type Connection, numberOf, type Row, textOf } from './database.ts';
-import { every, type Sql, sql } from './sql.ts';
+import { type Connection, every, numberOf, type Row, type Sql, sql, textOf } from './database/index.ts';
 import { termsOf } from './terms.ts';
 import { scopeOf } from './visibility.ts';
 

@@ -12,9 +12,8 @@ import {
   type RememberReply,
   RememberRequest,
 } from '../protocol/index.ts';
-import { type Connection, numberOf, textOf } from './database.ts';
+import { type Connection, numberOf, sql, textOf } from './database/index.ts';
 import { digestOf, extraOf, findRecord, idsMatching, insertRecords, removeRecords } from './records.ts';
-import { sql } from './sql.ts';
 
 // A client that sends back a record that it was given changes what can be changed; the rest is the store's to say.
 const NOT_TO_SAY = ['createdAt', 'lastUsedAt', 'version', 'score', 'agent', 'node', 'truncated'];

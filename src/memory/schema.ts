@@ -7,8 +7,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, OrchError } from '../protocol/index.ts';
-import { Connection, numberOf, textOf } from './database.ts';
-import { sql } from './sql.ts';
+import { Connection, numberOf, sql, textOf } from './database/index.ts';
 
 /** Each brings a file from the version that is its place to the next. What has landed is never changed. */
 const MIGRATIONS = [

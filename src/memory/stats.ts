@@ -1,9 +1,8 @@
 // How much a memory holds, counting only what the asker may read.
 import { stat } from 'node:fs/promises';
 import type { MemoryStats } from '../protocol/index.ts';
-import { numberOf, textOf } from './database.ts';
+import { numberOf, sql, textOf } from './database/index.ts';
 import type { Store } from './schema.ts';
-import { sql } from './sql.ts';
 import type { Scope } from './visibility.ts';
 
 /** Types that are told apart; a memory with more of them uses the field for something else. */

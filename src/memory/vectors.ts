@@ -6,12 +6,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MemoryFilter } from '../protocol/index.ts';
 import { OrchError } from '../protocol/index.ts';
-import { type Connection, numberOf, type Row, textOf } from './database.ts';
+import { type Connection, every, NOTHING, numberOf, type Row, sql, textOf } from './database/index.ts';
 import { EMBED_BATCH_MAX, type Embedder } from './embedder.ts';
 import { SCORE_UNIT, windowOf } from './ranking.ts';
 import { filterOf } from './records.ts';
 import type { Store } from './schema.ts';
-import { every, NOTHING, sql } from './sql.ts';
 import type { Scope } from './visibility.ts';
 import type { Writer } from './writer.ts';
 

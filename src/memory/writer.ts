@@ -2,7 +2,7 @@
 // share the next. Promises: a write is acknowledged after its commit is on the disk; one that fails takes nothing of
 // the others with it.
 import { OrchError } from '../protocol/index.ts';
-import type { Connection } from './database.ts';
+import type { Connection } from './database/index.ts';
 
 /** Writes of one commit: so many wait no longer for each other than for the disk. */
 const COMMIT_WRITES_MAX = 64;

@@ -6,10 +6,9 @@ import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { Connection } from '../../src/memory/database.ts';
+import { Connection, sql } from '../../src/memory/database/index.ts';
 import { openMemory } from '../../src/memory/index.ts';
 import { closeStore, openStore } from '../../src/memory/schema.ts';
-import { sql } from '../../src/memory/sql.ts';
 import { Folder } from './folder.ts';
 
 const as = 'alice';
@@ -20,8 +19,11 @@ const CHILD = resolve('node_modules/.cache/orch-test/memory-writer.js');
 beforeAll(async () => {
   mkdirSync(dirname(CHILD), { recursive: true });
   await build({
-    entryPoints: [resolve('test/memory/writer-process.ts')],
-    outfile: CHILD,
+    entryPoints: {
+      'memory-writer': resolve('test/memory/writer-process.ts'),
+      'sqlite-thread': resolve('src/memory/database/thread.ts'),
+    },
+    outdir: dirname(CHILD),
     bundle: true,
     format: 'esm',
     platform: 'node',

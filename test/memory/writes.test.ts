@@ -1,8 +1,7 @@
 // Remembering and forgetting: what each request does, and what it says that it did.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Connection } from '../../src/memory/database.ts';
-import { sql } from '../../src/memory/sql.ts';
+import { Connection, sql } from '../../src/memory/database/index.ts';
 import { Writer } from '../../src/memory/writer.ts';
 import { CONTENT_BYTES_MAX, EXTRA_BYTES_MAX, type RememberInput } from '../../src/protocol/index.ts';
 import { Folder } from './folder.ts';
