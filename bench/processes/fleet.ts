@@ -154,6 +154,7 @@ const recordOf = (index: number, heartbeatMs: number): NodeRecord => ({
   heartbeatMs,
   expiryMs: EXPIRY_MS_DEFAULT,
   capabilities: ['docker', 'node20', 'rust'],
+  problems: [],
   labels: { zone: 'eu-west-1b', disk: 'ssd' },
   capacity: { maxWorkers: 4, currentWorkers: 0 },
   agents: ['reader', 'writer'].map(role => ({

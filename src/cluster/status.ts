@@ -124,7 +124,8 @@ function degradedLane({ consumer, waiting, isServed, lane }: LaneStatus): Degrad
 function degradedNode({ id, presence, why, record }: NodeView): Degraded[] {
   if (presence === 'live') {
     const state = record?.state;
-    return state === 'draining' || state === 'paused' ? [{ what: 'node', id, why: `is ${state}` }] : [];
+    const idled = state === 'draining' || state === 'paused' ? [`is ${state}`] : [];
+    return [...idled, ...(record?.problems ?? [])].map(why => ({ what: 'node', id, why }));
   }
   return presence === 'offline' ? [] : [{ what: 'node', id, why: `is ${presence}${why ? `: ${why}` : ''}` }];
 }

@@ -248,8 +248,14 @@ export class Daemon {
     return () => {
       const parts = this.#services.map(service => service.presence?.() ?? {});
       const features = parts.flatMap(part => part.features ?? []);
+      const problems = parts.flatMap(part => part.problems ?? []);
       const record = { ...fixed, capabilities: [], agents: [], waitingAgents: [], capacity: NO_CAPACITY };
-      return Object.assign(record, ...parts, { features, metrics: meter.read(), state: this.#state });
+      return Object.assign(record, ...parts, {
+        features,
+        problems,
+        metrics: meter.read(),
+        state: this.#state,
+      });
     };
   }
 }

@@ -88,10 +88,18 @@ function agentKeeper(
 function memoriesOf(
   bus: Bus,
   { memory, ownedAgents = [] }: ServicesOptions,
-  { protocol, logger }: NodeFacts,
+  { protocol, logger, onChange }: NodeFacts,
   node: string,
   keeper: AgentKeeper,
 ): Memories | undefined {
   if (!memory || ownedAgents.length === 0) return undefined;
-  return new Memories(bus, { ...memory, node, version: __ORCH_VERSION__, protocol, keeper, logger });
+  return new Memories(bus, {
+    ...memory,
+    node,
+    version: __ORCH_VERSION__,
+    protocol,
+    keeper,
+    logger,
+    onChange: () => onChange('soon'),
+  });
 }

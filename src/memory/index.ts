@@ -17,6 +17,7 @@ export {
   type MemoryQuestion,
   memoryClient,
 } from './client.ts';
+export { driverName } from './database/index.ts';
 export { type Embedder, type EmbedderOptions, openAiEmbedder, sharedEmbedder } from './embedder.ts';
 export type { Imported } from './exchange.ts';
 export { Memory, type MemoryOptions, openMemory } from './memory.ts';

@@ -98,6 +98,10 @@ export const NodeRecord = z
       .array(z.string())
       .default([])
       .describe('what it can do beyond running tasks: `memory` where its agents have one'),
+    problems: z
+      .array(z.string())
+      .default([])
+      .describe('what does not work on this node, a line each: why its agents have no memory'),
     metrics: z
       .looseObject({ cpuPercent: z.number().default(0), memoryPercent: z.number().default(0) })
       .prefault({})

@@ -46,6 +46,7 @@ export const node = command({
     line('running', `${record.capacity.currentWorkers} of ${record.capacity.maxWorkers}`);
     line('machine', `cpu ${record.metrics.cpuPercent}%, memory ${record.metrics.memoryPercent}%`);
     line('capabilities', safe(record.capabilities.join(', ') || 'none'));
+    for (const problem of record.problems) line('problem', safe(problem));
     const labels = Object.entries(record.labels).map(([key, value]) => `${key}=${value}`);
     if (labels.length > 0) line('labels', safe(labels.join(', ')));
     for (const agent of record.agents)

@@ -3,11 +3,13 @@
 //  1. Only a node that owns an agent at that moment answers for it; a former owner is silent.
 //  2. A question to all is answered once, for all agents of this node that the asker may read.
 //  3. A question to a memory that cannot be opened is refused with the reason and its file; the other agents go on.
-
+//  4. On a machine without a database driver every question is refused with the reason, which stands in the node's record
+//     and once in its log. Its tasks run as ever.
 import { type AgentKeeper, Groups } from '../../agents/index.ts';
 import { type Bus, NO_ANSWER, type Request, type Service } from '../../bus/index.ts';
 import {
   candidatesFrom,
+  driverName,
   type Embedder,
   floorFor,
   type Memory,
@@ -49,6 +51,8 @@ export interface MemoriesOptions {
   keeper: Pick<AgentKeeper, 'agents' | 'owns'>;
   embedder?: Embedder;
   logger: Logger;
+  /** What stands in the node's record changed. */
+  onChange(): void;
 }
 
 /** Between two tries to open a memory that could not be opened. */
@@ -73,6 +77,9 @@ export class Memories implements NodeService {
   readonly #groups: Groups;
   readonly #open = new Map<string, Open>();
   #work: Promise<void> = Promise.resolve();
+  #checked: Promise<void> | undefined;
+  /** Why no memory can be opened on this machine. */
+  #refusal: OrchError | undefined;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(bus: Bus, options: MemoriesOptions) {
@@ -87,8 +94,9 @@ export class Memories implements NodeService {
     return this.follow();
   }
 
-  presence(): { features: string[] } {
-    return { features: ['memory'] };
+  presence(): { features: string[]; problems: string[] } {
+    if (this.#refusal) return { features: [], problems: [this.#refusal.message] };
+    return { features: ['memory'], problems: [] };
   }
 
   /** Answers what is asked of all, on a node's own service. */
@@ -114,7 +122,20 @@ export class Memories implements NodeService {
     await Promise.all([...this.#open.keys()].map(agent => this.#closeOne(agent)));
   }
 
+  // Promise 4
+  async #check(): Promise<void> {
+    try {
+      await driverName();
+    } catch (error) {
+      this.#refusal = unavailable(error);
+      this.#options.logger.warn({ error: messageOf(error) }, 'the agents of this node have no memory');
+      this.#options.onChange();
+    }
+  }
+
   async #followNow(): Promise<void> {
+    this.#checked ??= this.#check();
+    await this.#checked;
     const owned = new Map(this.#options.keeper.agents.map(agent => [agent.id, agent]));
     for (const agent of [...this.#open.keys()]) if (!owned.has(agent)) await this.#closeOne(agent);
     for (const [id, agent] of owned) {
@@ -125,15 +146,24 @@ export class Memories implements NodeService {
     }
     // What cannot be opened now may be locked by a process that ends, or be repaired.
     clearTimeout(this.#retry);
-    if ([...this.#open.values()].some(({ memory }) => !memory))
+    if (!this.#refusal && [...this.#open.values()].some(({ memory }) => !memory))
       this.#retry = setTimeout(() => void this.follow(), RETRY_MS).unref();
   }
 
   async #openOne(agent: NodeAgent): Promise<void> {
+    const memory = this.#refusal ?? (await this.#openFile(agent));
+    const service = await this.#serveOne(agent.id, memory).catch(async error => {
+      if (!(memory instanceof OrchError)) await memory.close();
+      throw error;
+    });
+    this.#open.set(agent.id, { service, memory: memory instanceof OrchError ? undefined : memory });
+  }
+
+  // Promise 3
+  async #openFile(agent: NodeAgent): Promise<Memory | OrchError> {
     const { dir, node, embedder, logger } = this.#options;
-    let memory: Memory | OrchError;
     try {
-      memory = await openMemory({
+      return await openMemory({
         dir,
         agent: agent.id,
         visibility: agent.visibility,
@@ -143,17 +173,9 @@ export class Memories implements NodeService {
         ...(embedder === undefined ? {} : { embedder }),
       });
     } catch (error) {
-      memory = new OrchError('unavailable', messageOf(error), {
-        ...(error instanceof OrchError && error.advice !== undefined ? { advice: error.advice } : {}),
-        cause: error,
-      });
       logger.error({ agent: agent.id, error: messageOf(error) }, 'cannot open the memory of an agent');
+      return unavailable(error);
     }
-    const service = await this.#serveOne(agent.id, memory).catch(async error => {
-      if (!(memory instanceof OrchError)) await memory.close();
-      throw error;
-    });
-    this.#open.set(agent.id, { service, memory: memory instanceof OrchError ? undefined : memory });
   }
 
   async #serveOne(agent: string, memory: Memory | OrchError): Promise<Service> {
@@ -235,6 +257,13 @@ export class Memories implements NodeService {
     if (typeof as === 'string' && isId(as)) await this.#groups.learn(as).catch(() => {});
   }
 }
+
+// For who asks, a memory that cannot be opened is one that is away, whatever the reason.
+const unavailable = (error: unknown) =>
+  new OrchError('unavailable', messageOf(error), {
+    ...(error instanceof OrchError && error.advice !== undefined ? { advice: error.advice } : {}),
+    cause: error,
+  });
 
 const unreadable = (agent: string) =>
   new OrchError('unavailable', `the memory of agent ${agent} cannot be asked at the moment`);
