@@ -3,10 +3,9 @@
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { extractTypes } from './api/extract.js';
+import { bundledPackages, licensesText } from './licenses.js';
 
-const { version, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
-// Loaded seldom, and large: left to node_modules.
-const external = ['libsql', 'pino', 'pino-pretty'].filter(name => name in dependencies);
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 // Ink's door to the developer tools of React, which are not shipped.
 const withoutDevtools = {
   name: 'without-devtools',
@@ -14,7 +13,7 @@ const withoutDevtools = {
 };
 
 rmSync('dist', { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   entryPoints: {
     main: 'src/main.ts',
     index: 'src/index.ts',
@@ -28,7 +27,9 @@ await build({
   platform: 'node',
   target: 'node20.19',
   sourcemap: true,
-  external,
+  // Native code, which a machine may not have a build of.
+  external: ['libsql'],
+  metafile: true,
   minifySyntax: true,
   jsx: 'automatic',
   // React has a build for development too, which would come along.
@@ -42,3 +43,4 @@ await build({
 chmodSync('dist/main.js', 0o755);
 for (const [entry, { declarations }] of Object.entries(extractTypes()))
   writeFileSync(`dist/${entry}.d.ts`, declarations);
+writeFileSync('dist/THIRD_PARTY_LICENSES.txt', licensesText(bundledPackages(metafile)));
