@@ -10,7 +10,14 @@ import {
   type NodeConnectionOptions,
   nkeyAuthenticator,
 } from '@nats-io/transport-node';
-import { compareVersions, messageOf, OrchError, SERVER_VERSION_MIN } from '../protocol/index.ts';
+import {
+  compareVersions,
+  credentialsIn,
+  messageOf,
+  OrchError,
+  SERVER_VERSION_MIN,
+  withoutCredentials,
+} from '../protocol/index.ts';
 import { toOrchError } from './errors.ts';
 
 /** Where a server is and who is calling. */
@@ -73,7 +80,7 @@ export async function connectToServer(options: ServerOptions): Promise<NatsConne
 }
 
 function connectionOptions(servers: string[], given: ServerOptions): NodeConnectionOptions {
-  const options = { ...credentialsIn(servers), ...given };
+  const options = { ...credentialsOf(servers), ...given };
   const { timeoutMs = REQUEST_TIMEOUT_MS, patient = false } = options;
   const connection: NodeConnectionOptions = {
     servers: servers.map(withoutCredentials),
@@ -106,23 +113,11 @@ function connectionOptions(servers: string[], given: ServerOptions): NodeConnect
   return connection;
 }
 
-// The client ignores credentials in a URL.
-function credentialsIn(servers: string[]): Pick<ServerOptions, 'user' | 'password' | 'token'> {
+// The client ignores the credentials of a URL; the first URL that carries some provides them.
+function credentialsOf(servers: string[]): Pick<ServerOptions, 'user' | 'password' | 'token'> {
   for (const server of servers) {
-    const userInfo = /\/\/([^@/]+)@/.exec(server)?.[1];
-    if (userInfo === undefined) continue;
-    try {
-      const [name = '', password] = userInfo.split(/:(.*)/s).map(decodeURIComponent);
-      return password === undefined ? { token: name } : { user: name, password };
-    } catch {
-      throw new OrchError(
-        'usage',
-        `the credentials in ${withoutCredentials(server)} are not percent-encoded`,
-        {
-          advice: 'write % as %25, : as %3A and @ as %40, or use NATS_USER and NATS_PASSWORD',
-        },
-      );
-    }
+    const found = credentialsIn(server);
+    if (found) return found;
   }
   return {};
 }
@@ -171,9 +166,4 @@ function checkServer(nc: NatsConnection): void {
       },
     );
   }
-}
-
-/** A server URL that can be shown: user, password and token are cut out. */
-export function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//');
 }

@@ -3,7 +3,7 @@
 export { type Asked, NO_ANSWER } from './ask.ts';
 export { Bucket, type BucketEntry, readBucketEntry } from './bucket.ts';
 export { Bus, openBus } from './bus.ts';
-export { DEFAULT_SERVER, type ServerOptions, withoutCredentials } from './connect.ts';
+export { DEFAULT_SERVER, type ServerOptions } from './connect.ts';
 export { Delivery } from './delivery.ts';
 export type { BusOptions } from './link.ts';
 export type { LaneInfo, ProvisionOptions, StreamReport } from './provision.ts';

@@ -1,6 +1,6 @@
 // The server at the other end: whether it is there, how often it came back, and what it reports about itself.
-import { OrchError } from '../protocol/index.ts';
-import { DEFAULT_SERVER, withoutCredentials } from './connect.ts';
+import { OrchError, withoutCredentials } from '../protocol/index.ts';
+import { DEFAULT_SERVER } from './connect.ts';
 import { toOrchError } from './errors.ts';
 import type { Link } from './link.ts';
 

@@ -11,6 +11,7 @@ import {
   OrchError,
   parseAs,
   parseDuration,
+  withoutCredentials,
 } from '../protocol/index.ts';
 import { env } from './env.ts';
 
@@ -137,7 +138,7 @@ function splitUrls(urls: string | undefined): string[] | undefined {
     if (!/^((nats|tls|ws|wss):\/\/)?([^/@\s]+@)?[^/@\s]+$/.test(url)) {
       throw new OrchError(
         'usage',
-        `server "${url.replace(/\/\/[^@/]*@/, '//')}" is not a NATS URL: use nats://host:port`,
+        `server "${withoutCredentials(url)}" is not a NATS URL: use nats://host:port`,
       );
     }
   }

@@ -6,6 +6,7 @@ export * from './jetstream.ts';
 export * from './memory.ts';
 export * from './names.ts';
 export * from './node.ts';
+export * from './server-url.ts';
 export * from './streams.ts';
 export * from './subjects.ts';
 export * from './task.ts';

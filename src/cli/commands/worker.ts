@@ -1,8 +1,8 @@
 // `orch worker`: the daemon on each machine.
-import { type Bus, type BusOptions, DEFAULT_SERVER, openBus, withoutCredentials } from '../../bus/index.ts';
+import { type Bus, type BusOptions, DEFAULT_SERVER, openBus } from '../../bus/index.ts';
 import { resolveServer, withConfigFile } from '../../config/index.ts';
 import type { Logger } from '../../daemon/index.ts';
-import { OrchError } from '../../protocol/index.ts';
+import { OrchError, withoutCredentials } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, provisionArgs } from '../connection.ts';
 import { drain, openLog, startedUnless, stopSignals } from '../daemon.ts';
