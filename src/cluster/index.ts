@@ -1,8 +1,10 @@
-// The cluster as one: what tasks, nodes and streams are together, for whoever looks.
+// The cluster as one: what tasks, nodes and streams are together. Reads only; nothing here acts.
 
 export { type AgentView, listAgents } from './agents.ts';
 export { canAnyServe, canServe } from './eligibility.ts';
-export { examine, type Finding } from './examine.ts';
+export { examine } from './examine.ts';
+export type { LaneStatus } from './facts.ts';
+export { type Finding, isDegradation, SEVERITIES, type Severity } from './finding.ts';
 export { type GatherOptions, recallFromAll } from './recall.ts';
 export { type RepositoryState, readRepositoryState } from './repository.ts';
-export { type ClusterStatus, type Degraded, type LaneStatus, readStatus } from './status.ts';
+export { type ClusterStatus, readStatus } from './status.ts';

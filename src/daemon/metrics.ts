@@ -1,14 +1,15 @@
-// What a node counts, as Prometheus reads it. What the whole cluster has (tasks, lanes, nodes) is reported by the node
-// that does the chores, so that it is asked for once and not by every node.
+// Metrics of a node in Prometheus's text format. The node that does the chores also reports the whole cluster (tasks,
+// lanes, nodes, findings), so that one node reads it and not all.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Bus } from '../bus/index.ts';
+import { isDegradation, readStatus, SEVERITIES } from '../cluster/index.ts';
 import { readNodes } from '../nodes/index.ts';
 import { isActive, isWaiting, type TaskRecord } from '../protocol/index.ts';
 import { listTasks } from '../tasks/index.ts';
 import type { Daemon } from './daemon.ts';
 import type { Telemetry } from './service/index.ts';
 
-/** A scrape within this time of another one sees the same cluster. */
+/** Scrapes within this time of each other report the same cluster. */
 const CLUSTER_CACHE_MS = 5_000;
 /** Seconds from creation to claim: from a round trip to an hour in the queue. */
 const LATENCY_BUCKETS = [
@@ -20,7 +21,7 @@ export class Metrics implements Telemetry {
   readonly #deliveries = this.#counter('orch_deliveries_total', 'deliveries from the queue');
   readonly #redeliveries = this.#counter(
     'orch_redeliveries_total',
-    'deliveries of a message that was delivered before',
+    'deliveries of a message that had been delivered before',
   );
   readonly #renewals = this.#counter('orch_lease_renewals_total', 'renewals of leases on tasks');
   readonly #fenced = this.#counter(
@@ -29,13 +30,13 @@ export class Metrics implements Telemetry {
   );
   readonly #attempts = new Counter({
     name: 'orch_attempts_total',
-    help: 'attempts that ended, by the state that they led to',
+    help: 'attempts that ended, by the state that followed',
     labelNames: ['state'],
     registers: [this.#registry],
   });
   readonly #latency = new Histogram({
     name: 'orch_claim_latency_seconds',
-    help: 'from the creation of a task to the claim of its first attempt, by the clocks of both',
+    help: 'time from the creation of a task to the claim of its first attempt, by the clocks of both',
     buckets: LATENCY_BUCKETS,
     registers: [this.#registry],
   });
@@ -59,27 +60,27 @@ export class Metrics implements Telemetry {
     else this.#attempts.inc({ state });
   }
 
-  /** Begins to report on a daemon and, while it does the chores, on the cluster. */
+  /** Starts to report on a daemon and, while it does the chores, on the cluster. */
   watch(daemon: Daemon, bus: Bus): void {
     collectDefaultMetrics({ register: this.#registry });
     const { worker, presence, janitor } = daemon;
-    this.#gauge('orch_running', 'attempts that run', () => worker.running);
-    this.#gauge('orch_slots', 'attempts that may run at once', () => worker.slots);
+    this.#gauge('orch_running', 'attempts that are running', () => worker.running);
+    this.#gauge('orch_slots', 'attempts that can run at once', () => worker.slots);
     this.#gauge('orch_node_utilisation', 'share of the slots in use, 0 to 1', () =>
       Math.min(1, worker.running / worker.slots),
     );
     this.#gauge('orch_reconnects', 'reconnects to the server since the start', () => bus.server.reconnects);
-    this.#gauge('orch_connected', '1 while a server is there', () => Number(bus.server.isConnected));
+    this.#gauge('orch_connected', '1 while connected to a server', () => Number(bus.server.isConnected));
     this.#gauge(
       'orch_heartbeat_age_seconds',
-      'since the server took the last heartbeat',
+      'time since the server acknowledged the last heartbeat',
       () => presence.heartbeatAgeMs / 1_000,
     );
     this.#gauge('orch_chore_holder', '1 while this node does the chores', () => Number(janitor.isHolder));
-    this.#labelled('orch_chore_done', 'what each chore has done here', ['chore'], () =>
+    this.#labelled('orch_chore_done', 'actions of each chore on this node', ['chore'], () =>
       [...janitor.counts].map(([chore, { done }]) => [{ chore }, done]),
     );
-    this.#labelled('orch_chore_failures', 'failures of each chore since its last good round', ['chore'], () =>
+    this.#labelled('orch_chore_failures', 'failures of each chore since its last success', ['chore'], () =>
       [...janitor.counts].map(([chore, { failures }]) => [{ chore }, failures]),
     );
     this.#watchCluster(daemon, bus);
@@ -97,11 +98,11 @@ export class Metrics implements Telemetry {
   #watchCluster({ janitor }: Daemon, bus: Bus): void {
     let [cached, readAt] = [Promise.resolve<ClusterFigures>(NOTHING), Number.NEGATIVE_INFINITY];
     const figures = (): Promise<ClusterFigures> => {
-      // A scrape must not wait for a server that is away.
+      // A scrape must not wait for an unreachable server.
       if (!janitor.isHolder || !bus.server.isConnected) return Promise.resolve(NOTHING);
       if (performance.now() - readAt > CLUSTER_CACHE_MS) {
         readAt = performance.now();
-        // A scrape while the server is away shows what the node knows by itself.
+        // Where the cluster cannot be read, a scrape still reports the node.
         cached = clusterFigures(bus).catch(() => NOTHING);
       }
       return cached;
@@ -114,26 +115,32 @@ export class Metrics implements Telemetry {
     );
     this.#labelled(
       'orch_lane_waiting',
-      'tasks that wait for a worker',
+      'tasks waiting for a worker',
       ['lane', 'priority'],
       async () => (await figures()).waiting,
     );
     this.#labelled(
       'orch_lane_in_flight',
-      'tasks that run, are delayed or in backoff',
+      'tasks running, delayed or in backoff',
       ['lane', 'priority'],
       async () => (await figures()).inFlight,
     );
     this.#labelled(
       'orch_lane_idle_workers',
-      'workers that wait for a task',
+      'workers waiting for a task',
       ['lane', 'priority'],
       async () => (await figures()).idle,
     );
     this.#labelled('orch_nodes', 'nodes by state', ['state'], async () => (await figures()).nodes);
     this.#labelled(
+      'orch_findings',
+      'errors and warnings about the cluster, as `orch status` lists them',
+      ['severity'],
+      async () => (await figures()).findings,
+    );
+    this.#labelled(
       'orch_claimed_pending_ratio',
-      'claimed tasks for each one that waits',
+      'claimed tasks per waiting task; NaN when none waits',
       [],
       async () => (await figures()).ratio,
     );
@@ -177,10 +184,11 @@ interface ClusterFigures {
   inFlight: Figures;
   idle: Figures;
   nodes: Figures;
+  findings: Figures;
   ratio: Figures;
 }
 
-/** Not 0: it is unknown, or nothing waits to compare with. */
+/** Not 0: the figures are unknown, or no task waits. */
 const NO_RATIO: Figures = [[{}, Number.NaN]];
 const NOTHING: ClusterFigures = {
   tasks: [],
@@ -188,11 +196,16 @@ const NOTHING: ClusterFigures = {
   inFlight: [],
   idle: [],
   nodes: [],
+  findings: [],
   ratio: NO_RATIO,
 };
 
 async function clusterFigures(bus: Bus): Promise<ClusterFigures> {
-  const [tasks, lanes, nodes] = await Promise.all([listTasks(bus), bus.lanes.list(), readNodes(bus)]);
+  const [tasks, nodes, { lanes, degraded }] = await Promise.all([
+    listTasks(bus),
+    readNodes(bus),
+    readStatus(bus),
+  ]);
   const claimed = tasks.filter(({ state }) => isActive(state)).length;
   const pending = tasks.filter(({ state }) => isWaiting(state)).length;
   const byLane = (read: (lane: (typeof lanes)[number]) => number): Figures =>
@@ -205,6 +218,10 @@ async function clusterFigures(bus: Bus): Promise<ClusterFigures> {
     nodes: counted(nodes, ({ presence, record }) => ({
       state: presence === 'live' ? (record?.state ?? 'ready') : presence,
     })),
+    findings: SEVERITIES.filter(severity => isDegradation({ severity })).map(severity => [
+      { severity },
+      degraded.filter(finding => finding.severity === severity).length,
+    ]),
     ratio: pending === 0 ? NO_RATIO : [[{}, claimed / pending]],
   };
 }

@@ -321,7 +321,7 @@ describe('watching', () => {
     const doctor = await orch.run(['doctor', '--json']);
     expect(doctor.code).toBe(0);
     expect(
-      JSON.parse(doctor.stdout).filter((finding: { level: string }) => finding.level === 'problem'),
+      JSON.parse(doctor.stdout).filter((finding: { severity: string }) => finding.severity === 'error'),
     ).toEqual([]);
     worker.kill('SIGTERM');
     await worker.finished;

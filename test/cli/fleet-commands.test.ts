@@ -61,10 +61,22 @@ describe('looking', () => {
     for (const line of text.split('\n')) expect(line).not.toContain('\u001b');
   });
 
-  test('status says what is degraded: a lane that nobody serves', async () => {
+  test('status and doctor report a lane that no node serves, with the next step', async () => {
     await orch.run(['publish-task', '--caps', 'freebsd', 'uname']);
     const { degraded, lanes } = await json('status');
-    expect(degraded).toMatchObject([{ what: 'lane', id: 'medium_freebsd' }]);
+    expect(degraded).toEqual([
+      {
+        subject: 'lane',
+        id: 'medium_freebsd',
+        severity: 'warning',
+        message: 'medium_freebsd: 1 task waits, and no live node can serve it',
+        advice: 'start one: `orch worker --caps freebsd`',
+      },
+    ]);
+    for (const words of [['status'], ['doctor']])
+      expect((await orch.run(words)).stdout).toMatch(
+        /lane +medium_freebsd: 1 task waits, .*\n +start one: `orch worker --caps freebsd`\n/,
+      );
     expect(lanes.find((lane: { lane: string }) => lane.lane === 'freebsd')).toMatchObject({
       waiting: 1,
       isServed: false,
@@ -209,6 +221,8 @@ describe('metrics and health', () => {
     expect(after).toMatch(/orch_attempts_total\{state="done"\} [1-9]/);
     expect(after).toMatch(/orch_claim_latency_seconds_count [1-9]/);
     expect(after).toMatch(/orch_lane_waiting\{lane="freebsd",priority="medium"\} 1/);
+    expect(after).toContain('orch_findings{severity="error"} 0');
+    expect(after).toMatch(/orch_findings\{severity="warning"\} [1-9]/);
   });
 
   test('healthz and readyz: a paused node is alive and not ready', async () => {

@@ -17,7 +17,7 @@ afterEach(async () => {
 });
 
 describe('a cluster with three copies', () => {
-  test('loses its leader under load: every task ends once, no node is lost, and status says who is away', async () => {
+  test('loses its leader under load: every task ends once, no node is lost, and status reports which server is unreachable', async () => {
     const cluster = await NatsCluster.start();
     cleanups.push(() => cluster[Symbol.asyncDispose]());
     const bus = await cluster.bus({ timeoutMs: 10_000 });
@@ -64,14 +64,14 @@ describe('a cluster with three copies', () => {
     const leader = await cluster.leaderOf(bus, TASKS);
     await cluster.kill(leader);
     const degraded = await until(
-      'status to say that a server is away',
+      'status to report that a server is unreachable',
       async () => {
         const status = await readStatus(bus).catch(() => undefined);
-        return status?.degraded.find(({ what, id }) => what === 'server' && id === leader);
+        return status?.degraded.find(({ subject, id }) => subject === 'server' && id === leader);
       },
       60_000,
     );
-    expect(degraded.why).toContain('away');
+    expect(degraded.message).toContain('unreachable');
     await publishing;
     await cluster.restart(leader);
     await until(

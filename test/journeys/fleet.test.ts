@@ -187,7 +187,7 @@ describe('orch status', () => {
     const second = await startWorker(orch, 'second', '--agents', 'alice');
     await timed('status showed a conflict', async () =>
       (await now())?.degraded.some(
-        ({ what, id, why }) => what === 'agent' && id === 'alice' && why.includes('second'),
+        ({ subject, id, message }) => subject === 'agent' && id === 'alice' && message.includes('second'),
       ),
     );
     expect((await orch.run(['drain', 'second'])).code).toBe(0);

@@ -1,7 +1,7 @@
 // `orch status`: the cluster at a glance, once or again and again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../bus/index.ts';
-import { type ClusterStatus, readStatus } from '../../cluster/index.ts';
+import { type ClusterStatus, type Finding, readStatus } from '../../cluster/index.ts';
 import { messageOf, PRIORITIES } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, interrupted, jsonArg, withBus } from '../connection.ts';
@@ -23,7 +23,7 @@ export const status = command({
   examples: [
     'orch status',
     'orch status --watch',
-    'orch status --json | jq -r \'.degraded[] | "\\(.what) \\(.id) \\(.why)"\'',
+    'orch status --json | jq -r \'.degraded[] | "\\(.subject) \\(.message)"\'',
   ],
   async run(args) {
     // What does not answer soon is a part of the picture too.
@@ -71,7 +71,7 @@ export function statusLines(now: ClusterStatus): string[] {
   return [
     `${colors.bold('orch')} ${colors.dim(now.at.slice(11, 19))}  ${server.cluster ? `cluster ${server.cluster}, ` : ''}${server.url}  nats-server ${server.version}, ${server.rttMs} ms`,
     degraded.length === 0 ? colors.green('all well') : colors.yellow(`${degraded.length} degraded`),
-    ...degraded.map(({ what, id, why }) => `  ${colors.yellow(what.padEnd(7))} ${id}  ${safe(why)}`),
+    ...degraded.flatMap(findingLines),
     ...(servers.length === 0
       ? []
       : [
@@ -102,6 +102,12 @@ export function statusLines(now: ClusterStatus): string[] {
     `${colors.bold('AGENTS')}  ${agents.length} owned, ${agents.filter(agent => agent.status === 'working').length} at work`,
     `${colors.bold('CHORES')}  ${chores ? `${chores.node}, for ${age(chores.since)}${choreText(chores.chores)}` : 'nobody does them'}`,
   ];
+}
+
+function findingLines({ subject, severity, message, advice }: Finding): string[] {
+  const paint = severity === 'error' ? colors.red : colors.yellow;
+  const lines = [`  ${paint(subject.padEnd(7))}  ${safe(message)}`];
+  return advice === undefined ? lines : [...lines, colors.dim(`${' '.repeat(11)}${safe(advice)}`)];
 }
 
 function laneLines(lanes: ClusterStatus['lanes']): string[] {

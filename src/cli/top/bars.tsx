@@ -38,8 +38,9 @@ function health({ status }: Picture): string {
   const { degraded, chores } = status;
   if (degraded.length === 0)
     return `${colors.green('all well')}${colors.dim(chores ? `, chores by ${oneLine(chores.node)}` : '')}`;
-  const what = degraded.map(({ what, id, why }) => oneLine(`${what} ${id} ${why}`)).join('; ');
-  return colors.yellow(`${degraded.length} degraded: ${what}`);
+  const list = degraded.map(({ subject, message }) => oneLine(`${subject} ${message}`)).join('; ');
+  const paint = degraded.some(({ severity }) => severity === 'error') ? colors.red : colors.yellow;
+  return paint(`${degraded.length} degraded: ${list}`);
 }
 
 function keyHints(picture: Picture): string {
