@@ -19,6 +19,9 @@ export interface Imported {
   kept: number;
 }
 
+/** A line of an export as text, or its object and its position for errors. */
+export type ImportLine = string | { value: unknown; at: string };
+
 /** The lines of an export, without their ends. */
 export async function* exportLines(reader: Connection): AsyncGenerator<string> {
   let last = 0;
@@ -33,12 +36,12 @@ export async function* exportLines(reader: Connection): AsyncGenerator<string> {
 }
 
 /**
- * Reads the lines of an export. A record that is there stays unless the line has a newer version, so an import that
- * broke off is run again. Throws `usage` with the number of a line that is wrong; the pages before it are in.
+ * Reads the lines of an export. A record that exists stays unless the line has a newer version, so an import that
+ * broke off can be run again. Throws `usage` with the position of an invalid line; the pages before it are stored.
  */
 export async function importLines(
   writer: Writer,
-  lines: Iterable<string> | AsyncIterable<string>,
+  lines: Iterable<ImportLine> | AsyncIterable<ImportLine>,
 ): Promise<Imported> {
   const imported: Imported = { added: 0, replaced: 0, kept: 0 };
   let page: MemoryRecord[] = [];
@@ -51,8 +54,9 @@ export async function importLines(
   let number = 0;
   for await (const line of lines) {
     number++;
-    if (line.trim() === '') continue;
-    page.push(readLine(line, `line ${number}`));
+    if (typeof line !== 'string') page.push(parseAs(MemoryRecord, line.value, line.at));
+    else if (line.trim() === '') continue;
+    else page.push(readLine(line, `line ${number}`));
     if (page.length === PAGE) await flush();
   }
   if (page.length > 0) await flush();

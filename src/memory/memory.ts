@@ -45,7 +45,7 @@ import { fitted } from './answer.ts';
 import { type CandidateSource, candidatesOf, type Kind, QUESTIONS, readRecords } from './candidates.ts';
 import { sql } from './database/index.ts';
 import type { Embedder } from './embedder.ts';
-import { copyTo, exportLines, type Imported, importLines } from './exchange.ts';
+import { copyTo, exportLines, type Imported, type ImportLine, importLines } from './exchange.ts';
 import { expand } from './expand.ts';
 import { noStatistics, storeStatistics } from './keyword.ts';
 import { fuse } from './ranking.ts';
@@ -212,8 +212,8 @@ export class Memory {
     return exportLines(this.#store.reader);
   }
 
-  /** Takes the lines of an export in. Throws `usage` with the number of a line that is wrong. */
-  async import(lines: Iterable<string> | AsyncIterable<string>): Promise<Imported> {
+  /** Imports the lines of an export. Throws `usage` with the position of an invalid line. */
+  async import(lines: Iterable<ImportLine> | AsyncIterable<ImportLine>): Promise<Imported> {
     const imported = await this.#guarded(importLines(this.#writer, lines));
     this.#vectors?.wake();
     return imported;

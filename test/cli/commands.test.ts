@@ -76,6 +76,17 @@ describe('bad input is one line that says what is wrong, and exit code 2', () =>
     expect((await orch.run(['task', 'file-1'])).code).toBe(0);
   });
 
+  test('a line of a file that is too long is named, however much of it is still to come', async () => {
+    const input = `\ufeff{"id":"long-1"}\r\n{"input":"${'x'.repeat(3 * 1024 * 1024)}"}\n{"id":"long-3"}\n`;
+    const { code, stderr } = await orch.run(['publish-task', '--from', '-'], { input });
+    expect([code, stderr]).toEqual([
+      2,
+      '1 tasks published\norch: stdin:2: the line is longer than 1048576 bytes\n',
+    ]);
+    expect((await orch.run(['task', 'long-1'])).code).toBe(0);
+    expect((await orch.run(['task', 'long-3'])).code).toBe(4);
+  });
+
   test('for programs the error is JSON on stderr', async () => {
     const { code, stderr } = await orch.run(['task', 'nobody', '--json']);
     expect(code).toBe(4);

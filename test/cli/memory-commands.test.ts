@@ -69,6 +69,29 @@ describe('remembering', () => {
     expect(conflict.stderr).toContain('the version is 1, not the one of --if-version');
   });
 
+  test('a file that goes wrong names the line, and what stands above it is remembered', async () => {
+    const file = join(orch.home, 'broken.ndjson');
+    const remember = async (...lines: string[]) => {
+      writeFileSync(file, lines.join('\r\n'));
+      return orch.run(['remember', '--as', 'bob', '--from', file]);
+    };
+    expect(await remember('\ufeff{"content":"above the line"}', '', '{"content":')).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/^orch: \S+broken\.ndjson:3: not valid JSON: /),
+    });
+    expect(await remember('{"content":"x"}', '{"content":"y","importance":7}')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^orch: \S+broken\.ndjson:2: .*importance/),
+    });
+    expect(await remember('{"content":"z","key":"none","ifVersion":3}')).toMatchObject({
+      code: 5,
+      stdout: '0 remembered, 0 of them new\n',
+      stderr: expect.stringMatching(/broken\.ndjson:1: the version is 0, not the one of ifVersion/),
+    });
+    expect(contents(await json('search', 'above', '--as', 'bob'))).toEqual(['above the line']);
+  });
+
   test('a task’s process has the memory of the agent that is on it', async () => {
     const line = `${process.execPath} ${join(process.cwd(), 'dist/main.js')}`;
     const script = `echo "I am $ORCH_AGENT"; ${line} remember "learned by $ORCH_TASK_ID" && ${line} recall learned --json`;
@@ -168,6 +191,13 @@ describe('a memory as a file', () => {
     expect(await json('memory', 'stats', 'alice')).toMatchObject({
       agent: 'alice',
       records: exported.stdout.trim().split('\n').length,
+    });
+    const broken = { input: `${exported.stdout}{"id":"x"}` };
+    const lines = exported.stdout.trim().split('\n').length;
+    expect(await orch.run(['memory', 'import', 'alice', '--dir', dir], broken)).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(new RegExp(`^orch: stdin:${lines + 1}: field content`)),
     });
     const copy = join(orch.home, 'copy.db');
     expect((await orch.run(['memory', 'backup', 'alice', '--to', copy])).code).toBe(0);

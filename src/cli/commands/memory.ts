@@ -1,12 +1,12 @@
 // `orch memory`: how much an agent remembers, and its memory as a file.
 import { existsSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { memoryDir } from '../../config/index.ts';
 import { askMemory, fileOf, openMemory } from '../../memory/index.ts';
 import { didYouMean, OrchError, parseId, quoted } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
 import { askerArg, askerOf, withNames } from '../memory-flags.ts';
+import { openLines, readObjects } from '../ndjson.ts';
 import { age, printJson, printLine } from '../print.ts';
 
 const ACTIONS = ['stats', 'export', 'import', 'backup'] as const;
@@ -61,8 +61,7 @@ export const memory = command({
           dir,
           agent,
           async store => {
-            const imported = await store.import(createInterface({ input: process.stdin }));
-            printJson(imported);
+            printJson(await store.import(readObjects(openLines('-'))));
           },
           true,
         );

@@ -1,7 +1,5 @@
 // `orch publish-task`: one task from arguments or stdin, or many from a file.
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
 import type { Bus } from '../../bus/index.ts';
 import {
   laneOf,
@@ -28,14 +26,11 @@ import {
   taskConnectionArgs,
   withBus,
 } from '../connection.ts';
+import { forEachObject, openLines } from '../ndjson.ts';
 import { printChunk } from '../output.ts';
 import { colors, printJson, printLine, safe, stateText } from '../print.ts';
 import { readStdin } from '../stdin.ts';
 import { specFromFlags, taskArgs } from '../task-flags.ts';
-
-/** Tasks of a file that are on their way at once. */
-const IN_FLIGHT = 256;
-const LINE_BYTES_MAX = 1024 * 1024;
 
 export const publishTask = command({
   name: 'publish-task',
@@ -205,7 +200,7 @@ function reportOutcome(record: TaskRecord, asJson: boolean): void {
   );
 }
 
-// A line that is wrong stops the file before anything behind it is published, and says which line it is.
+// An invalid line stops the file before a line below it is published.
 async function publishFile(
   bus: Bus,
   file: string,
@@ -214,68 +209,18 @@ async function publishFile(
   asJson: boolean,
 ): Promise<void> {
   const { bar, onBytes } = await progressBar(file);
-  const source: Readable = file === '-' ? process.stdin : createReadStream(file);
-  source.on('data', (chunk: Buffer) => onBytes(chunk.length));
-  const opened = new Promise<never>((_, reject) => {
-    source.once('error', error =>
-      reject(new OrchError('usage', `--from ${file} cannot be read: ${messageOf(error)}`)),
-    );
-  });
   const counts = { published: 0, existing: 0 };
-  const inFlight = new Set<Promise<void>>();
-  let failure: unknown;
-  const work = async () => {
-    let number = 0;
-    // A module that takes long to load, for files alone.
-    const { createInterface } = await import('node:readline');
-    for await (const line of createInterface({ input: source, crlfDelay: Number.POSITIVE_INFINITY })) {
-      number++;
-      if (line.trim() === '') continue;
-      if (failure !== undefined) break;
-      const spec = { ...defaults, ...parseLine(line, `${file}:${number}`) };
-      const one: Promise<void> = publish(bus, spec, actor)
-        .then(result => {
-          counts[result.created ? 'published' : 'existing']++;
-          if (asJson) printJson({ id: result.id, created: result.created, state: result.state });
-        })
-        .catch(error => {
-          failure ??=
-            error instanceof OrchError
-              ? new OrchError(
-                  error.code,
-                  `${file}:${number}: ${error.message}`,
-                  error.advice === undefined ? {} : { advice: error.advice },
-                )
-              : error;
-        })
-        .finally(() => inFlight.delete(one));
-      inFlight.add(one);
-      if (inFlight.size >= IN_FLIGHT) await Promise.race(inFlight);
-    }
-  };
   try {
-    await Promise.race([work(), opened]);
+    await forEachObject(openLines(file, onBytes), async value => {
+      const { id, created, state } = await publish(bus, { ...defaults, ...value }, actor);
+      counts[created ? 'published' : 'existing']++;
+      if (asJson) printJson({ id, created, state });
+    });
   } finally {
-    await Promise.all(inFlight);
     bar?.stop();
     const existing = counts.existing > 0 ? `, ${counts.existing} existed already` : '';
     process.stderr.write(`${counts.published} tasks published${existing}\n`);
   }
-  if (failure !== undefined) throw failure;
-}
-
-function parseLine(line: string, where: string): TaskSpec {
-  if (Buffer.byteLength(line) > LINE_BYTES_MAX)
-    throw new OrchError('too_large', `${where}: the line is over ${LINE_BYTES_MAX} bytes`);
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw new OrchError('usage', `${where}: not valid JSON: ${messageOf(error)}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new OrchError('usage', `${where}: not an object`);
-  return value as TaskSpec;
 }
 
 async function progressBar(file: string): Promise<{ bar?: { stop(): void }; onBytes(bytes: number): void }> {

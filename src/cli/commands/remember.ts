@@ -1,10 +1,11 @@
 // `orch remember`: adds to an agent's memory, from arguments, stdin or a file of records.
-import { readFileSync } from 'node:fs';
+import type { Bus } from '../../bus/index.ts';
 import { type MemoryQuestion, memoryClient } from '../../memory/index.ts';
-import { messageOf, OrchError, type RememberReply, VISIBILITIES } from '../../protocol/index.ts';
+import { OrchError, type RememberReply, VISIBILITIES } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
 import { askerArg, askerOf, parseShare, withNames } from '../memory-flags.ts';
+import { forEachObject, openLines } from '../ndjson.ts';
 import { printJson, printLine } from '../print.ts';
 import { readStdin } from '../stdin.ts';
 import { parseWhole } from '../task-flags.ts';
@@ -54,31 +55,41 @@ export const rememberInMemory = command({
   ],
   async run(args) {
     const as = askerOf(args);
-    const records =
-      args.from === undefined
-        ? [{ ...fieldsOf(args), content: await contentOf(args._) }]
-        : readRecords(args.from);
-    const replies = await withBus(args, bus =>
-      withNames(bus, as, async () => {
-        const memory = memoryClient(bus, { as });
-        const done: RememberReply[] = [];
-        for (const [i, record] of records.entries())
-          done.push(
-            await memory.remember(record).catch(error => Promise.reject(atLine(error, args.from, i))),
-          );
-        return done;
-      }),
-    );
-    if (args.json) printJson(args.from === undefined ? replies[0] : replies);
-    else if (args.from !== undefined) {
-      const created = replies.filter(({ outcome }) => outcome === 'created').length;
-      printLine(`${replies.length} remembered, ${created} of them new`);
-    } else printLine(`${replies[0]?.id ?? '-'}  ${replies[0]?.outcome}, version ${replies[0]?.version}`);
-    const conflicts = replies.filter(({ outcome }) => outcome === 'conflict');
-    if (conflicts.length > 0)
-      throw new OrchError('conflict', `the version is ${conflicts[0]?.version}, not the one of --if-version`);
+    const { from } = args;
+    if (from !== undefined) return withBus(args, bus => rememberFile(bus, as, from, args.json === true));
+    const record = { ...fieldsOf(args), content: await contentOf(args._) };
+    const reply = await withBus(args, bus => remember(bus, as, record));
+    if (args.json) printJson(reply);
+    else printLine(`${reply.id ?? '-'}  ${reply.outcome}, version ${reply.version}`);
+    if (reply.outcome === 'conflict') throw versionConflict('the', reply.version, '--if-version');
   },
 });
+
+const remember = (bus: Bus, as: string, record: Remembered): Promise<RememberReply> =>
+  withNames(bus, as, () => memoryClient(bus, { as }).remember(record));
+
+// One line after the other: a later one may change what an earlier one added. A conflict does not stop the file.
+async function rememberFile(bus: Bus, as: string, file: string, asJson: boolean): Promise<void> {
+  const counts = { remembered: 0, created: 0 };
+  let conflict: OrchError | undefined;
+  await forEachObject(
+    openLines(file),
+    async (value, at) => {
+      const reply = await remember(bus, as, value as Remembered);
+      if (asJson) printJson(reply);
+      if (reply.outcome === 'conflict')
+        conflict ??= versionConflict(`${at}: the`, reply.version, 'ifVersion');
+      else counts.remembered++;
+      if (reply.outcome === 'created') counts.created++;
+    },
+    1,
+  );
+  if (!asJson) printLine(`${counts.remembered} remembered, ${counts.created} of them new`);
+  if (conflict) throw conflict;
+}
+
+const versionConflict = (start: string, version: number, field: string): OrchError =>
+  new OrchError('conflict', `${start} version is ${version}, not the one of ${field}`);
 
 type Fields = {
   [K in 'key' | 'id' | 'type' | 'tags' | 'links' | 'importance' | 'source' | 'visibility' | 'if-version']?:
@@ -117,26 +128,4 @@ async function contentOf(words: readonly string[]): Promise<string> {
       advice: 'give it as an argument, on stdin, or with --from',
     });
   return (await readStdin()).trimEnd();
-}
-
-function readRecords(file: string): Remembered[] {
-  let text: string;
-  try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8');
-  } catch (error) {
-    throw new OrchError('usage', `--from ${file} cannot be read: ${messageOf(error)}`);
-  }
-  return text.split('\n').flatMap((line, i) => {
-    if (line.trim() === '') return [];
-    try {
-      return [JSON.parse(line) as Remembered];
-    } catch (error) {
-      throw new OrchError('usage', `--from ${file}, line ${i + 1}: ${messageOf(error)}`);
-    }
-  });
-}
-
-function atLine(error: unknown, file: string | undefined, index: number): unknown {
-  if (file === undefined || !(error instanceof OrchError)) return error;
-  return new OrchError(error.code, `${file}, record ${index + 1}: ${error.message}`, { cause: error });
 }
