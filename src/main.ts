@@ -1,151 +1,176 @@
 #!/usr/bin/env node
-// The table of commands, and the one place that exits. Each command is loaded when it is called.
+// The table of commands, and the one place that exits. A command is loaded only when it is called.
 import module from 'node:module';
 import type { Command } from './cli/command.ts';
 import { renderHelp, runCommand } from './cli/command.ts';
 import { env } from './config/env.ts';
-import { didYouMean, messageOf, OrchError } from './protocol/index.ts';
+import { didYouMean, messageOf, OrchError, quoted } from './protocol/index.ts';
 
-// What a command loads is compiled once, where node can keep that (22.1 and newer; NODE_DISABLE_COMPILE_CACHE=1 does
-// without).
+// Node 22.1 and newer keep the compiled code for the next call; NODE_DISABLE_COMPILE_CACHE=1 turns that off.
 (module as { enableCompileCache?: () => void }).enableCompileCache?.();
 
 // biome-ignore lint/suspicious/noExplicitAny: each command has arguments of its own.
 type AnyCommand = Command<any>;
 
-const COMMANDS: Record<string, { summary: string; load(): Promise<AnyCommand> }> = {
+interface Entry {
+  /** The one line of the command, in `orch --help` and at the top of its own help. */
+  summary: string;
+  load(): Promise<AnyCommand>;
+}
+
+const COMMANDS: Record<string, Entry> = {
   up: {
-    summary: 'run a NATS server and a worker on this machine',
+    summary: 'Run a NATS server and a worker on this machine',
     load: async () => (await import('./cli/commands/up.ts')).up,
   },
   worker: {
-    summary: 'run tasks that this machine is capable of',
+    summary: 'Run tasks that this machine is capable of',
     load: async () => (await import('./cli/commands/worker.ts')).worker,
   },
   'publish-task': {
-    summary: 'publish one task or a file of them',
+    summary: 'Publish a task, or a file of tasks',
     load: async () => (await import('./cli/commands/publish-task.ts')).publishTask,
   },
-  tasks: { summary: 'list tasks', load: async () => (await import('./cli/commands/tasks.ts')).tasks },
+  tasks: {
+    summary: 'List tasks, oldest first',
+    load: async () => (await import('./cli/commands/tasks.ts')).tasks,
+  },
   task: {
-    summary: 'show one task: record, history, output',
+    summary: 'Show one task: its record, history and last output',
     load: async () => (await import('./cli/commands/task.ts')).task,
   },
   logs: {
-    summary: 'print what a task printed',
+    summary: 'Print the output of a task',
     load: async () => (await import('./cli/commands/logs.ts')).logs,
   },
-  cancel: { summary: 'cancel tasks', load: async () => (await import('./cli/commands/cancel.ts')).cancel },
+  cancel: {
+    summary: 'Cancel tasks that have not ended',
+    load: async () => (await import('./cli/commands/cancel.ts')).cancel,
+  },
   retry: {
-    summary: 'bring failed tasks back',
+    summary: 'Queue failed tasks again, with all their attempts',
     load: async () => (await import('./cli/commands/retry.ts')).retry,
   },
   claim: {
-    summary: 'claim a task by hand, under a lease',
+    summary: 'Claim a task by hand, under a lease',
     load: async () => (await import('./cli/commands/claim.ts')).claim,
   },
   transition: {
-    summary: 'say how a claimed task goes',
+    summary: 'Report progress on a claimed task, or its outcome',
     load: async () => (await import('./cli/commands/transition.ts')).transition,
   },
   lanes: {
-    summary: 'list lanes and what waits in them',
+    summary: 'List lanes with their waiting tasks and idle workers',
     load: async () => (await import('./cli/commands/lanes.ts')).lanes,
   },
   events: {
-    summary: 'watch what happens, or replay what happened',
+    summary: 'Watch events, or replay them',
     load: async () => (await import('./cli/commands/events.ts')).events,
   },
   status: {
-    summary: 'show the cluster and what is degraded',
+    summary: 'Show the cluster and what is degraded',
     load: async () => (await import('./cli/commands/status.ts')).status,
   },
   top: {
-    summary: 'watch the cluster full-screen',
+    summary: 'Watch the cluster full-screen',
     load: async () => (await import('./cli/commands/top.ts')).top,
   },
-  nodes: { summary: 'list nodes', load: async () => (await import('./cli/commands/nodes.ts')).nodes },
-  node: { summary: 'show one node', load: async () => (await import('./cli/commands/node.ts')).node },
+  nodes: {
+    summary: 'List live nodes, and those that left or were lost in the last 24 h',
+    load: async () => (await import('./cli/commands/nodes.ts')).nodes,
+  },
+  node: {
+    summary: 'Show one node: its record, agents and running tasks',
+    load: async () => (await import('./cli/commands/node.ts')).node,
+  },
   agents: {
-    summary: 'list agents, their owners and what they do',
+    summary: 'List agents, or resolve one to its node and subjects',
     load: async () => (await import('./cli/commands/agents.ts')).agents,
   },
   'register-agent': {
-    summary: 'register an agent that has no daemon',
+    summary: 'Register an agent that has no daemon',
     load: async () => (await import('./cli/commands/register-agent.ts')).registerAgentCommand,
   },
   state: {
-    summary: 'show one repository: who is at work, what waits',
+    summary: 'Show one repository: its agents, running and waiting tasks',
     load: async () => (await import('./cli/commands/state.ts')).state,
   },
   recall: {
-    summary: 'ask a memory, or all, for what is relevant',
+    summary: 'Recall what is most relevant from one memory, or from all',
     load: async () => (await import('./cli/commands/recall.ts')).recall,
   },
   search: {
-    summary: 'search a memory, or all, by words',
-    load: async () => (await import('./cli/commands/recall.ts')).search,
+    summary: 'Search one memory, or all, by words',
+    load: async () => (await import('./cli/commands/search.ts')).search,
   },
   expand: {
-    summary: 'show what a record or an entity is linked to',
+    summary: 'Show what a record or an entity is linked to',
     load: async () => (await import('./cli/commands/expand.ts')).expandMemory,
   },
   remember: {
-    summary: "add to an agent's memory",
+    summary: "Add to an agent's memory, or change a record",
     load: async () => (await import('./cli/commands/remember.ts')).rememberInMemory,
   },
   forget: {
-    summary: "remove from an agent's memory",
+    summary: "Remove records from an agent's memory",
     load: async () => (await import('./cli/commands/forget.ts')).forgetInMemory,
   },
   memory: {
-    summary: 'a memory: stats, export, import, backup',
+    summary: 'Inspect, export, import or back up a memory',
     load: async () => (await import('./cli/commands/memory.ts')).memory,
   },
-  session: {
-    summary: 'find where to talk to an agent',
-    load: async () => (await import('./cli/commands/session.ts')).session,
-  },
   drain: {
-    summary: 'tell a node to finish and take no more',
+    summary: 'Make a node stop taking tasks and finish the running ones',
     load: async () => (await import('./cli/commands/drain.ts')).drainNode,
   },
   pause: {
-    summary: 'tell a node to take no more',
-    load: async () => (await import('./cli/commands/drain.ts')).pauseNode,
+    summary: 'Make a node stop taking tasks',
+    load: async () => (await import('./cli/commands/pause.ts')).pauseNode,
   },
   resume: {
-    summary: 'tell a node to take tasks again',
-    load: async () => (await import('./cli/commands/drain.ts')).resumeNode,
+    summary: 'Make a drained or paused node take tasks again',
+    load: async () => (await import('./cli/commands/resume.ts')).resumeNode,
   },
   doctor: {
-    summary: 'check the server and the streams',
+    summary: 'Check the server, streams, lanes, nodes and chores',
     load: async () => (await import('./cli/commands/doctor.ts')).doctor,
   },
 };
 
+/** Commands that were renamed, and what to run instead. */
+const RENAMED: Record<string, string> = { session: 'orch agents resolve <agent>' };
+
 async function main(words: readonly string[]): Promise<void> {
   const [name, ...rest] = words;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    const topic = rest[0] === undefined ? undefined : COMMANDS[rest[0]];
-    process.stdout.write(topic ? await renderHelp(await topic.load()) : overview());
+    const [topic] = rest;
+    process.stdout.write(topic === undefined ? overview() : await helpOf(topic));
     return;
   }
   if (name === '--version' || name === '-v') {
     process.stdout.write(`${__ORCH_VERSION__}\n`);
     return;
   }
-  const entry = COMMANDS[name];
-  if (!entry) {
-    throw new OrchError('usage', `unknown command "${name}"`, {
-      advice: '`orch --help` lists them',
-      ...didYouMean(name, Object.keys(COMMANDS)),
-    });
-  }
-  const command = await entry.load();
   const flags = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
-  if (flags.includes('--help') || flags.includes('-h')) process.stdout.write(await renderHelp(command));
-  else await runCommand(command, rest);
+  if (flags.includes('--help') || flags.includes('-h')) process.stdout.write(await helpOf(name));
+  else await runCommand(name, await entryOf(name).load(), rest);
+}
+
+async function helpOf(name: string): Promise<string> {
+  const { summary, load } = entryOf(name);
+  return renderHelp(name, summary, await load());
+}
+
+function entryOf(name: string): Entry {
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry) return entry;
+  const renamed = Object.hasOwn(RENAMED, name) ? RENAMED[name] : undefined;
+  if (renamed !== undefined)
+    throw new OrchError('usage', `"${name}" is no longer a command: use \`${renamed}\``);
+  throw new OrchError('usage', `unknown command ${quoted(name)}`, {
+    advice: '`orch --help` lists the commands',
+    ...didYouMean(name, Object.keys(COMMANDS)),
+  });
 }
 
 function overview(): string {
@@ -159,9 +184,9 @@ function overview(): string {
     ...lines,
     '',
     'First steps:',
-    '  orch up --caps rust                            a server and a worker on this machine',
-    "  orch publish-task --caps rust --wait 'uname'   run a shell script wherever rust is",
-    "  orch events                                    watch, like nats sub 'events.>'",
+    '  orch up --caps rust                            start a server and a worker on this machine',
+    "  orch publish-task --caps rust --wait 'uname'   run a shell script on a worker that has rust",
+    "  orch events                                    watch events, like nats sub 'events.>'",
     '',
     '`orch <command> --help` shows flags, examples and exit codes.',
     '',
@@ -180,13 +205,13 @@ function report(error: unknown, asJson: boolean): number {
   return exitCode;
 }
 
-// `orch tasks | head` ends the pipe early, which is no error.
+// `orch tasks | head` closes the pipe early, which is no error.
 process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1));
 
 const words = process.argv.slice(2);
 try {
   await main(words);
 } catch (error) {
-  // Not only a code: what an interrupted command still waits for must not hold up its end.
+  // Exits at once: what an interrupted command still waits for must not delay it.
   process.exit(report(error, words.includes('--json')));
 }

@@ -1,51 +1,49 @@
-// What a command is: a name, one line, a table of arguments, examples, and what it does. Help, validation and types
-// all come from the table. Never here: what any one command does.
+// A command as data: a table of arguments, examples, and a function. Help, validation and types all come from the
+// table. Its name and its one line stand in the table of commands in main.ts, which loads no command to print them.
 import { stripVTControlCharacters } from 'node:util';
 import { type ArgsDef, type CommandDef, defineCommand, type ParsedArgs, parseArgs, renderUsage } from 'citty';
 import { didYouMean, ERROR_CODES, OrchError } from '../protocol/index.ts';
 import { hasColor } from './print.ts';
 
 export interface Command<T extends ArgsDef> {
-  name: string;
-  description: string;
+  /** What the one line of the command leaves open; shown below it in the help. */
+  details?: string;
   args: T;
   /** Shell lines; the first word is always `orch`. */
   examples: readonly string[];
   run(args: ParsedArgs<T>): Promise<void>;
 }
 
-/** A command as data, without what it does. */
-type Described = Omit<Command<ArgsDef>, 'run'>;
-
-/** Declares a command; here only for the types of its arguments. */
+/** Declares a command. It exists only for the types of its arguments. */
 export const command = <const T extends ArgsDef>(definition: Command<T>): Command<T> => definition;
 
 /** Parses strictly and runs. Throws `usage` for a flag or word that is not in the table, or one that is missing. */
 export async function runCommand<T extends ArgsDef>(
-  definition: Command<T>,
+  name: string,
+  { args: table, run }: Command<T>,
   rawArgs: readonly string[],
 ): Promise<void> {
-  checkFlags(definition, rawArgs);
-  const args = parse(definition, rawArgs);
-  checkPositionals(definition, args._);
-  checkStrings(definition, args);
-  await definition.run(args);
+  checkFlags(name, table, rawArgs);
+  const args = parse(name, table, rawArgs);
+  checkPositionals(name, table, args._);
+  checkStrings(table, args);
+  await run(args);
 }
 
-function parse<T extends ArgsDef>(definition: Command<T>, rawArgs: readonly string[]): ParsedArgs<T> {
+function parse<T extends ArgsDef>(name: string, table: T, rawArgs: readonly string[]): ParsedArgs<T> {
   try {
-    return parseArgs<T>([...rawArgs], definition.args);
+    return parseArgs<T>([...rawArgs], table);
   } catch (error) {
     const text = (error as Error).message.replace(/\s+/g, ' ');
     throw new OrchError('usage', text.charAt(0).toLowerCase() + text.slice(1), {
-      advice: `\`orch ${definition.name} --help\` shows what is allowed`,
+      advice: `\`orch ${name} --help\` shows what is allowed`,
     });
   }
 }
 
-function checkFlags({ name, args }: Described, rawArgs: readonly string[]): void {
+function checkFlags(name: string, table: ArgsDef, rawArgs: readonly string[]): void {
   const known = new Map<string, boolean>();
-  for (const [flag, definition] of Object.entries(args)) {
+  for (const [flag, definition] of Object.entries(table)) {
     if (definition.type === 'positional') continue;
     const isBoolean = definition.type === 'boolean';
     for (const alias of [flag, ...aliasesOf(definition)]) known.set(alias, isBoolean);
@@ -72,8 +70,9 @@ function checkFlags({ name, args }: Described, rawArgs: readonly string[]): void
   }
 }
 
-function checkPositionals({ name, args }: Described, words: readonly string[]): void {
-  const positionals = Object.entries(args).filter(([, definition]) => definition.type === 'positional');
+// A positional whose name is a plural takes all words that are left.
+function checkPositionals(name: string, table: ArgsDef, words: readonly string[]): void {
+  const positionals = Object.entries(table).filter(([, definition]) => definition.type === 'positional');
   const takesRest = positionals.some(([key]) => key.endsWith('s'));
   if (!takesRest && words.length > positionals.length) {
     throw new OrchError('usage', `unexpected argument "${words[positionals.length]}"`, {
@@ -82,9 +81,9 @@ function checkPositionals({ name, args }: Described, words: readonly string[]): 
   }
 }
 
-// `--caps=` and a repeated flag are as good as forgotten.
-function checkStrings({ args }: Described, parsed: Record<string, unknown>): void {
-  for (const [key, definition] of Object.entries(args)) {
+// `--caps=`, and an empty variable in a script, are most likely mistakes.
+function checkStrings(table: ArgsDef, parsed: Record<string, unknown>): void {
+  for (const [key, definition] of Object.entries(table)) {
     if (definition.type === 'string' && parsed[key] === '')
       throw new OrchError('usage', `flag --${key} needs a value`);
   }
@@ -95,13 +94,19 @@ function aliasesOf(definition: ArgsDef[string]): string[] {
   return alias === undefined ? [] : typeof alias === 'string' ? [alias] : alias;
 }
 
-/** The help page: usage and arguments by citty, then examples and exit codes. */
-export async function renderHelp({ name, description, args, examples }: Described): Promise<string> {
-  const meta = { name: `orch ${name}`, description };
-  const colored = await renderUsage(defineCommand({ meta, args }) as CommandDef);
-  const usage = (hasColor ? colored : stripVTControlCharacters(colored)).replace(/[ \t]+$/gm, '');
+/** The help page: the command's one line, its details, usage and arguments by citty, examples and exit codes. */
+export async function renderHelp(
+  name: string,
+  summary: string,
+  { details, args, examples }: Omit<Command<ArgsDef>, 'run'>,
+): Promise<string> {
+  const colored = await renderUsage(defineCommand({ meta: { name: `orch ${name}` }, args }) as CommandDef);
+  // Its first line is a description; the summary takes its place.
+  const usage = colored.slice(colored.indexOf('\n') + 1).replace(/[ \t]+$/gm, '');
   return [
-    usage.trimEnd(),
+    summary,
+    ...(details === undefined ? [] : ['', details]),
+    (hasColor ? usage : stripVTControlCharacters(usage)).trimEnd(),
     '',
     'EXAMPLES',
     '',

@@ -1,4 +1,5 @@
-// What the daemons share: logs, and the story of their end. The first SIGTERM or Ctrl-C drains, the second stops now.
+// What `orch up` and `orch worker` share: logs, and how signals end them. The first SIGTERM or Ctrl-C drains, the
+// second stops now, the third exits.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DestinationStream, pino } from 'pino';
 import type { Daemon, HealthServer, Logger } from '../daemon/index.ts';
@@ -6,7 +7,7 @@ import { OrchError, quoted } from '../protocol/index.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 
-/** JSON lines on stderr for programs, readable lines on a terminal; each names the node. */
+/** Logs JSON lines to stderr, or readable lines on a terminal; each carries the node. Throws `usage`. */
 export async function openLog(level: string | undefined, node: string): Promise<Logger> {
   if (level !== undefined && !LEVELS.includes(level)) {
     throw new OrchError('usage', `--log-level ${quoted(level)} is not allowed: use ${LEVELS.join(', ')}`);
@@ -29,42 +30,42 @@ export async function openLog(level: string | undefined, node: string): Promise<
   return log;
 }
 
-/** The signals that end a daemon: the first drains, the second hurries, the third ends the process as it is. */
+/** Settle at the first and second signal; the third exits. */
 export interface StopSignals {
   first: Promise<'signal'>;
   second: Promise<'signal'>;
 }
 
-/** Listens from now on; what is started after this can be stopped in order. */
+/** Handles SIGTERM and Ctrl-C from now on, so that what is started after this can be stopped in order. */
 export function stopSignals(): StopSignals {
   const settle: (() => void)[] = [];
   const next = () => new Promise<'signal'>(resolve => settle.push(() => resolve('signal')));
   const [first, second] = [next(), next()];
-  const hear = () => {
-    const heard = settle.shift();
-    if (heard) heard();
+  const onSignal = () => {
+    const settleNext = settle.shift();
+    if (settleNext) settleNext();
     else process.exit(130);
   };
-  process.on('SIGINT', hear).on('SIGTERM', hear);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   return { first, second };
 }
 
-/** A start that a signal finds under way is let finish, and stopped in order, unless it takes longer. */
+/** If a signal arrives during startup, startup may finish within this time, to be stopped in order. */
 const START_GRACE_MS = 3_000;
 
-/** Waits for a daemon to start; undefined when a signal, or the end of what it needs, comes in its way. */
+/** Waits for a daemon to start; undefined when a signal, or the end of its server, comes first. */
 export async function startedUnless<T>(
   starting: Promise<T>,
   signals: StopSignals,
   gone: Promise<unknown> = new Promise(() => {}),
 ): Promise<T | undefined> {
-  const given = signals.first.then(() => sleep(START_GRACE_MS, undefined, { ref: false }));
-  // Given up, it fails where nobody waits.
+  const interrupted = signals.first.then(() => sleep(START_GRACE_MS, undefined, { ref: false }));
+  // A start that is no longer awaited may still fail.
   starting.catch(() => {});
-  return Promise.race([starting, given, gone.then(() => undefined)]);
+  return Promise.race([starting, interrupted, gone.then(() => undefined)]);
 }
 
-/** Stops a daemon: drains it, and hurries at the second signal. Its health is served to the end. */
+/** Drains a daemon and stops it, at once at the second signal. Its health endpoints are served until the end. */
 export async function drain(
   { daemon, health }: { daemon: Daemon; health: HealthServer | undefined },
   drainTimeoutMs: number,

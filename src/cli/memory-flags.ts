@@ -1,4 +1,4 @@
-// What the commands about memories share: who asks whom, and how an answer is shown.
+// What the commands about memories share: their flags, who asks which memory, and how an answer is printed.
 import type { Bus } from '../bus/index.ts';
 import { listAgents, recallFromAll } from '../cluster/index.ts';
 import { env } from '../config/index.ts';
@@ -11,54 +11,86 @@ import {
   OrchError,
   parseDuration,
   parseId,
+  quoted,
   RECALL_LIMIT_MAX,
   type RecallInput,
   type RecallReply,
 } from '../protocol/index.ts';
-import { actorOf } from './connection.ts';
-import { colors, printLine, safe } from './print.ts';
-import { parseWhole } from './task-flags.ts';
+import { actorOf, connectionArgs, jsonArg, withBus } from './connection.ts';
+import { colors, printJson, printLine, safe } from './print.ts';
+import { parseInteger } from './task-flags.ts';
 
 export const askerArg = {
   as: {
     type: 'string',
     valueHint: 'agent',
-    description: 'who asks (ORCH_AGENT, then ORCH_ACTOR; default this user)',
+    description: 'the agent that asks (default ORCH_AGENT, then ORCH_ACTOR, then this user)',
   },
 } as const;
 
+/** The flags of recall and search. */
 export const questionArgs = {
-  query: { type: 'positional', required: true, description: 'what is asked, in words' },
-  from: { type: 'string', valueHint: 'agent', description: 'whose memory (default: one’s own)' },
-  all: { type: 'boolean', description: 'all memories that the asker may read' },
-  group: { type: 'string', valueHint: 'name', description: 'with --all: only of agents of this group' },
+  query: { type: 'positional', required: true, description: 'words to look for' },
+  from: { type: 'string', valueHint: 'agent', description: 'whose memory to ask (default: the agent’s own)' },
+  all: { type: 'boolean', description: 'ask all memories that the agent may read' },
+  group: {
+    type: 'string',
+    valueHint: 'name',
+    description: 'ask only memories of this group; implies --all',
+  },
   limit: {
     type: 'string',
     valueHint: 'n',
-    description: `items at most, 1 to ${RECALL_LIMIT_MAX} (default 10)`,
+    description: `most items to return, 1 to ${RECALL_LIMIT_MAX} (default 10)`,
   },
-  type: { type: 'string', valueHint: 'word', description: 'only this type' },
-  tags: { type: 'string', valueHint: 'a,b', description: 'only with all of these tags' },
-  'min-importance': { type: 'string', valueHint: '0..1', description: 'only of at least this importance' },
-  since: { type: 'string', valueHint: 'duration', description: 'only what was remembered within' },
+  type: { type: 'string', valueHint: 'word', description: 'only records of this type (default any)' },
+  tags: {
+    type: 'string',
+    valueHint: 'a,b',
+    description: 'only records with all of these tags (default any)',
+  },
+  'min-importance': {
+    type: 'string',
+    valueHint: '0..1',
+    description: 'only records of at least this importance (default 0)',
+  },
+  since: {
+    type: 'string',
+    valueHint: 'duration',
+    description: 'only records not older than this (default any age)',
+  },
   deadline: {
     type: 'string',
     valueHint: 'duration',
     description: 'with --all: how long to wait for all nodes (default 500ms)',
   },
+  ...askerArg,
+  ...jsonArg,
+  ...connectionArgs,
 } as const;
 
-export type QuestionFlags = { [K in Exclude<keyof typeof questionArgs, 'all'>]?: string | undefined } & {
-  all?: boolean | undefined;
-  as?: string | undefined;
-};
+export type QuestionFlags = {
+  [K in 'query' | 'from' | 'group' | 'limit' | 'type' | 'tags' | 'min-importance' | 'since' | 'deadline']?:
+    | string
+    | undefined;
+} & { all?: boolean | undefined; as?: string | undefined; json?: boolean | undefined };
 
-/** Who asks: the flag, the agent of the task that this process belongs to, or who acts otherwise. Throws `usage`. */
+/** The agent that asks: the flag, the agent of the task that this process belongs to, or the actor. Throws `usage`. */
 export const askerOf = (flags: { as?: string | undefined }): string =>
   parseId(flags.as ?? env('ORCH_AGENT') ?? actorOf({}), 'agent');
 
-/** Asks one memory or all. Throws `usage`, `not_found` with the nearest name, and what the owner refuses it with. */
-export async function askQuestion(
+/** Runs `orch recall` or `orch search`. */
+export async function printAnswer(
+  kind: 'recall' | 'search',
+  flags: QuestionFlags & Parameters<typeof withBus>[0],
+): Promise<void> {
+  const reply = await withBus(flags, bus => askQuestion(bus, kind, flags));
+  if (flags.json) printJson(reply);
+  else printReply(reply);
+}
+
+// Asks one memory or all.
+async function askQuestion(
   bus: Bus,
   kind: 'recall' | 'search',
   flags: QuestionFlags,
@@ -66,8 +98,9 @@ export async function askQuestion(
   const as = askerOf(flags);
   const question = { as, query: flags.query ?? '', ...filterOf(flags) };
   if (!flags.all && flags.group === undefined) {
-    if (flags.deadline !== undefined) throw new OrchError('usage', '--deadline belongs to --all');
-    return withNames(bus, flags.from ?? as, agent => askMemory(bus, agent, kind, question));
+    if (flags.deadline !== undefined) throw new OrchError('usage', '--deadline needs --all');
+    const owner = flags.from ?? as;
+    return suggestAgent(bus, owner, () => askMemory(bus, owner, kind, question));
   }
   if (flags.from !== undefined)
     throw new OrchError('usage', `--from cannot be used together with ${flags.all ? '--all' : '--group'}`);
@@ -75,17 +108,17 @@ export async function askQuestion(
     minMs: 10,
     maxMs: 60_000,
   });
-  const reply = await recallFromAll(bus, kind, question, {
+  return recallFromAll(bus, kind, question, {
     deadlineMs,
     ...(flags.group === undefined ? {} : { group: parseId(flags.group, '--group') }),
   });
-  return reply;
 }
 
-/** Runs what asks an agent; where nobody owns it, the error has the nearest name. */
-export async function withNames<T>(bus: Bus, agent: string, ask: (agent: string) => Promise<T>): Promise<T> {
+/** Runs a request to an agent's memory; where no node owns the agent, the error names the nearest agent. */
+export async function suggestAgent<T>(bus: Bus, agent: string, ask: () => Promise<T>): Promise<T> {
+  parseId(agent, 'agent');
   try {
-    return await ask(parseId(agent, 'agent'));
+    return await ask();
   } catch (error) {
     if (
       !(error instanceof OrchError && error.code === 'not_found' && error.message.startsWith('no node owns'))
@@ -93,10 +126,9 @@ export async function withNames<T>(bus: Bus, agent: string, ask: (agent: string)
       throw error;
     const known = await listAgents(bus).catch(() => []);
     if (known.some(({ id }) => id === agent))
-      throw new OrchError(
-        'not_found',
-        `agent ${agent} has no memory that can be asked: it has no daemon, or one that is gone`,
-      );
+      throw new OrchError('not_found', `agent ${agent} has no memory: its owner has no daemon, or is gone`, {
+        advice: `\`orch agents resolve ${agent}\` shows its owner`,
+      });
     throw notFoundError(
       'agent',
       agent,
@@ -107,7 +139,9 @@ export async function withNames<T>(bus: Bus, agent: string, ask: (agent: string)
 
 function filterOf(flags: QuestionFlags): Partial<RecallInput> {
   return {
-    ...(flags.limit === undefined ? {} : { limit: parseWhole(flags.limit, '--limit', 1, RECALL_LIMIT_MAX) }),
+    ...(flags.limit === undefined
+      ? {}
+      : { limit: parseInteger(flags.limit, '--limit', 1, RECALL_LIMIT_MAX) }),
     ...(flags.type === undefined ? {} : { type: flags.type }),
     ...(flags.tags === undefined ? {} : { tags: flags.tags.split(',') }),
     ...(flags['min-importance'] === undefined
@@ -123,10 +157,10 @@ function filterOf(flags: QuestionFlags): Partial<RecallInput> {
 export function parseShare(text: string, field: string): number {
   const value = Number(text);
   if (text.trim() !== '' && value >= 0 && value <= 1) return value;
-  throw new OrchError('usage', `${field} ${JSON.stringify(text)} is not allowed: use a number from 0 to 1`);
+  throw new OrchError('usage', `${field} ${quoted(text)} is not allowed: use a number from 0 to 1`);
 }
 
-/** One line an item; what is missing, on stderr. */
+/** Prints each item: a line about it, then its content. */
 export function printItems(items: readonly MemoryItem[]): void {
   for (const { agent, id, score, content, type, tags, pinned } of items) {
     const about = [type, ...tags.map(tag => `#${tag}`), ...(pinned ? ['pinned'] : [])].join(' ');
@@ -135,12 +169,12 @@ export function printItems(items: readonly MemoryItem[]): void {
   }
 }
 
-/** Shows a question's answer, and says on stderr what it lacks. */
-export function printReply(reply: RecallReply | GatheredReply): void {
+// The items on stdout; counts, and nodes that did not answer, on stderr.
+function printReply(reply: RecallReply | GatheredReply): void {
   printItems(reply.items);
   const { items, method, omitted, timings } = reply;
   const about = [`${items.length} found`, method, `${timings.totalMs.toFixed(1)} ms`];
-  if (omitted > 0) about.push(`${omitted} had no room`);
+  if (omitted > 0) about.push(`${omitted} omitted for size`);
   if ('nodes' in reply) about.push(`${reply.nodes} nodes`);
   process.stderr.write(colors.dim(`${about.join(', ')}\n`));
   for (const { node, why, detail } of 'missing' in reply ? (reply as GatheredReply).missing : [])

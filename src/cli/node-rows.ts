@@ -1,11 +1,24 @@
-// A node as a row of a table, for `orch nodes`, `orch node`, `orch status` and `orch top`.
+// Nodes as rows of a table, for `orch nodes`, `orch node`, `orch status` and `orch top`.
 import type { NodeView } from '../nodes/index.ts';
 import { age, colors, safe } from './print.ts';
 
-/** The cells of a node: name, state, running, CPU, memory, last heartbeat, host, capabilities, agents. */
+/** The titles of the cells of `nodeRow`. */
+export const NODE_COLUMNS = [
+  'NODE',
+  'STATE',
+  'RUNNING',
+  'CPU',
+  'MEM',
+  'SEEN',
+  'HOST',
+  'CAPABILITIES',
+  'AGENTS',
+] as const;
+
+/** One node as cells. */
 export function nodeRow(view: NodeView): string[] {
   const { id, record, heardAt, presence } = view;
-  // What a node did that is gone, nobody does now.
+  // A node that is gone runs nothing, whatever its last record counts.
   const now = presence === 'live' || presence === 'silent' ? record : undefined;
   const percent = (value: number | undefined) => (value === undefined ? '-' : `${Math.round(value)}%`);
   return [
@@ -21,9 +34,15 @@ export function nodeRow(view: NodeView): string[] {
   ];
 }
 
-/** A node's state: the one that it reports while it answers, else what became of it. */
+/** The state that a live node reports, or why it is not live. */
 export function nodeStateText({ presence, record }: NodeView): string {
   if (presence !== 'live') return presence === 'offline' ? colors.gray(presence) : colors.red(presence);
   const state = record?.state ?? 'ready';
   return state === 'ready' ? colors.green(state) : colors.yellow(state);
+}
+
+/** When the server stored its last heartbeat, and how fast it answers now. */
+export function lastSeenText({ heardAt, answer }: NodeView): string {
+  const answers = answer ? `, answers in ${answer.roundTripMs.toFixed(1)} ms` : '';
+  return `${age(heardAt.toISOString())} ago${answers}`;
 }

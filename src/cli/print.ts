@@ -1,11 +1,11 @@
-// What people and programs see: tables and colour on a terminal, plain tab-free text elsewhere, JSON on request.
+// Output: tables and colour on a terminal, plain text elsewhere, JSON on request.
 import picocolors from 'picocolors';
 import { env } from '../config/index.ts';
-import type { TaskState } from '../protocol/index.ts';
+import { formatDuration, type TaskState } from '../protocol/index.ts';
 
 export const isTerminal = (): boolean => process.stdout.isTTY === true;
 
-/** Colour where a person looks, and nobody asked for none (https://no-color.org). */
+/** Colour on a terminal, unless NO_COLOR is set (https://no-color.org). */
 export const hasColor = isTerminal() && env('NO_COLOR') === undefined && env('TERM') !== 'dumb';
 export const colors = picocolors.createColors(hasColor);
 
@@ -18,12 +18,12 @@ export function printJson(value: unknown): void {
   printLine(JSON.stringify(value, null, isTerminal() ? 2 : 0));
 }
 
-/** Columns as wide as their content, cut to the terminal's width. */
+/** Prints columns as wide as their content, cut to the terminal's width. */
 export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
   for (const line of tableLines(header, rows)) printLine(line);
 }
 
-/** The same as lines. */
+/** The lines that `printTable` prints. */
 export function tableLines(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = header.map((title, i) =>
     Math.max(title.length, ...rows.map(row => visible(row[i] ?? '').length)),
@@ -69,7 +69,19 @@ const STATE_COLORS: Record<TaskState, (text: string) => string> = {
 
 export const stateText = (state: TaskState): string => STATE_COLORS[state](state);
 
-/** How long ago, short: `3s`, `5m`, `2h`, `4d`. */
+/** The limits of a task's attempts, for people. */
+export function limitsText({
+  timeoutMs,
+  stallTimeoutMs,
+}: {
+  timeoutMs: number;
+  stallTimeoutMs: number;
+}): string {
+  const stall = stallTimeoutMs > 0 ? `, ${formatDuration(stallTimeoutMs)} without output` : '';
+  return `${formatDuration(timeoutMs)} per attempt${stall}`;
+}
+
+/** The time since then, short: `3s`, `5m`, `2h`, `4d`. */
 export function age(iso: string | undefined, now = Date.now()): string {
   if (iso === undefined) return '-';
   const seconds = Math.max(0, Math.round((now - Date.parse(iso)) / 1_000));

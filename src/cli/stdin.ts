@@ -1,15 +1,14 @@
-// What is piped into a command, as text.
+// Reads what is piped into a command as one text.
+import { isUtf8 } from 'node:buffer';
 import { OrchError } from '../protocol/index.ts';
 
-/** All of stdin. Throws `usage` for bytes that are not UTF-8: they would become something else in silence. */
+/** All of stdin. Throws `usage` for bytes that are not UTF-8, which would otherwise be replaced silently. */
 export async function readStdin(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-  } catch {
-    throw new OrchError('usage', 'what came on stdin is not text in UTF-8', {
-      advice: 'encode it, with base64 for instance',
-    });
-  }
+  const bytes = Buffer.concat(chunks);
+  if (isUtf8(bytes)) return bytes.toString('utf8').replace(/^\ufeff/, '');
+  throw new OrchError('usage', 'stdin is not valid UTF-8', {
+    advice: 'encode it, with base64 for instance',
+  });
 }

@@ -1,4 +1,4 @@
-// The flags that describe a task, and the task that they describe.
+// The flags that describe a task, and how they become one.
 import {
   ATTEMPTS_MAX,
   CAPABILITIES_PER_LANE_MAX,
@@ -17,39 +17,51 @@ export const taskArgs = {
   id: {
     type: 'string',
     valueHint: 'id',
-    description: 'task id; the same id is never queued twice (default: a new one)',
+    description: 'task id; the same id is queued once (default: a new one)',
   },
-  caps: { type: 'string', valueHint: 'a,b', description: 'capabilities that the worker must have' },
+  caps: {
+    type: 'string',
+    valueHint: 'a,b',
+    description: 'capabilities that the worker must have (default none)',
+  },
   priority: { type: 'string', valueHint: 'p', description: 'high, medium or low (default medium)' },
   description: {
     type: 'string',
     valueHint: 'text',
-    description: 'for people (default: the first line of the input)',
+    description: 'description, for people (default: the first line of the input)',
   },
-  repo: { type: 'string', valueHint: 'name', description: 'repository that the task belongs to' },
-  labels: { type: 'string', valueHint: 'k=v,...', description: 'free labels' },
-  timeout: { type: 'string', valueHint: 'duration', description: 'longest run of one attempt (default 30m)' },
+  repo: {
+    type: 'string',
+    valueHint: 'name',
+    description: 'repository that the task belongs to (default none)',
+  },
+  labels: { type: 'string', valueHint: 'k=v,...', description: 'free labels (default none)' },
+  timeout: { type: 'string', valueHint: 'duration', description: 'time limit of one attempt (default 30m)' },
   'stall-timeout': {
     type: 'string',
     valueHint: 'duration',
-    description: 'longest silence of one attempt (default: no limit)',
+    description: 'time limit without output or progress (default: no limit)',
   },
   'max-attempts': {
     type: 'string',
     valueHint: 'n',
-    description: 'attempts before it is a dead letter (default 3)',
+    description: 'attempts before the task fails as a dead letter (default 3)',
   },
   backoff: {
     type: 'string',
     valueHint: 'duration',
-    description: 'pause before the second attempt; doubles from there (default 1s)',
+    description: 'pause before the second attempt; doubles with each one (default 1s)',
   },
-  delay: { type: 'string', valueHint: 'duration', description: 'do not start before this has passed' },
+  delay: {
+    type: 'string',
+    valueHint: 'duration',
+    description: 'wait at least this long before the first attempt (default: none)',
+  },
 } as const;
 
 type TaskFlags = { [K in keyof typeof taskArgs]?: string | undefined };
 
-/** The task that the flags and an input describe. Throws `usage`. */
+/** Makes a task of the flags and an input. Throws `usage`. */
 export function specFromFlags(flags: TaskFlags, input: unknown): TaskSpec {
   const spec: TaskSpec = { capabilities: parseCapabilities(flags.caps ?? '', CAPABILITIES_PER_LANE_MAX) };
   if (flags.id !== undefined) spec.id = parseId(flags.id, '--id');
@@ -65,7 +77,7 @@ export function specFromFlags(flags: TaskFlags, input: unknown): TaskSpec {
       maxMs: TASK_TIMEOUT_MS_MAX,
     });
   if (flags['max-attempts'] !== undefined)
-    spec.maxAttempts = parseWhole(flags['max-attempts'], '--max-attempts', 1, ATTEMPTS_MAX);
+    spec.maxAttempts = parseInteger(flags['max-attempts'], '--max-attempts', 1, ATTEMPTS_MAX);
   if (flags.backoff !== undefined)
     spec.backoff = { baseMs: parseDuration(flags.backoff, '--backoff', { maxMs: TASK_TIMEOUT_MS_MAX }) };
   if (flags.delay !== undefined) {
@@ -77,8 +89,8 @@ export function specFromFlags(flags: TaskFlags, input: unknown): TaskSpec {
   return spec;
 }
 
-/** Reads a whole number. Throws `usage` with its range. */
-export function parseWhole(text: string, field: string, min: number, max: number): number {
+/** Reads an integer within a range. Throws `usage` with the range. */
+export function parseInteger(text: string, field: string, min: number, max: number): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < min || value > max) {
     throw new OrchError(

@@ -1,4 +1,4 @@
-// Where the leases of claims by hand are kept between one command and the next: a file each, for this user alone.
+// Tickets of claims by hand, kept between one command and the next: a file each, readable by this user only.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -19,28 +19,33 @@ const TicketFile = z.object({
 const folder = (): string => join(paths().data, 'claims');
 const fileOf = (id: string): string => join(folder(), `${id}.json`);
 
+/** Keeps a ticket for the next command. */
 export async function saveTicket(ticket: Ticket): Promise<void> {
   await mkdir(folder(), { recursive: true, mode: 0o700 });
   await writeFile(fileOf(ticket.id), JSON.stringify(ticket), { mode: 0o600 });
 }
 
-/** The ticket of a task that was claimed by this user on this machine, or one that was passed on as text. */
+/** The ticket of a claim by this user on this machine, or one that is given as text. Throws `not_found` or `usage`. */
 export async function loadTicket(id: string, text: string | undefined): Promise<Ticket> {
   const source = text ?? (await readFile(fileOf(id), 'utf8').catch(() => undefined));
   if (source === undefined) {
-    throw new OrchError('not_found', `task ${id} was not claimed from here`, {
-      advice: `\`orch claim ${id}\` claims it; --ticket takes one from elsewhere`,
+    throw new OrchError('not_found', `task ${id} was not claimed by this user on this machine`, {
+      advice: `claim it with \`orch claim ${id}\`, or pass the ticket of another machine with --ticket`,
     });
   }
   let value: unknown;
   try {
     value = JSON.parse(source);
   } catch {
-    throw new OrchError('usage', '--ticket is not what `orch claim --json` printed under "ticket"');
+    throw new OrchError(
+      'usage',
+      '--ticket is not valid JSON: pass what `orch claim --json` printed under "ticket"',
+    );
   }
   const ticket = parseAs(TicketFile, value, 'ticket');
   if (ticket.id !== id) throw new OrchError('usage', `the ticket is for task ${ticket.id}, not ${id}`);
   return ticket;
 }
 
+/** Removes a ticket whose claim has ended. */
 export const dropTicket = (id: string): Promise<void> => rm(fileOf(id), { force: true });

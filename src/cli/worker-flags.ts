@@ -1,4 +1,4 @@
-// The flags of a worker, shared by `orch worker` and `orch up`, and the worker that they describe.
+// The flags of a worker, shared by `orch worker` and `orch up`, and how they become a daemon.
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -34,77 +34,85 @@ import {
   parseId,
   quoted,
 } from '../protocol/index.ts';
-import { parseLabels, parseWhole } from './task-flags.ts';
+import { parseInteger, parseLabels } from './task-flags.ts';
 
-/** What runs a task when nothing is said: its input is a shell script. */
+/** Runs a task without --exec and --handler: its input is a shell script. */
 const DEFAULT_COMMAND = 'sh';
 
 export const workerArgs = {
-  caps: { type: 'string', valueHint: 'a,b', description: 'what this machine can do, such as freebsd,rust' },
+  caps: {
+    type: 'string',
+    valueHint: 'a,b',
+    description: 'capabilities of this machine, such as freebsd,rust (default none)',
+  },
   exec: {
     type: 'string',
     valueHint: 'command',
-    description: 'runs a task; its input is on stdin (default "sh": the input is a script)',
+    description: 'command that runs a task, with its input on stdin (default sh: the input is a script)',
   },
   handler: {
     type: 'string',
     valueHint: 'module',
-    description: 'runs a task in process: the function that a module exports as `handler`',
+    description: 'module that exports a function `handler` to run tasks in process (default none)',
   },
   concurrency: { type: 'string', valueHint: 'n', description: 'tasks at once (default 1)' },
   node: {
     type: 'string',
     valueHint: 'id',
-    description: "this worker's name (default: host name and process id)",
+    description: 'node id (default: host name and process id)',
   },
   agents: {
     type: 'string',
     valueHint: 'a,b:shared',
-    description: 'agents that live here: name, name:shared, name:group=ops (default none)',
+    description: 'agents that this node owns: name, name:shared, name:group=ops (default none)',
   },
   'memory-dir': {
     type: 'string',
     valueHint: 'folder',
-    description: "where the memories of agents are (default: in the user's data folder)",
+    description: "folder of the agents' memories (default: in the user's data folder)",
   },
   embedder: {
     type: 'string',
     valueHint: 'url',
     description:
-      'OpenAI-compatible address for recall by meaning, such as http://127.0.0.1:11434/v1 (key: ORCH_EMBEDDER_KEY)',
+      'OpenAI-compatible address for recall by meaning, such as http://127.0.0.1:11434/v1; key in ORCH_EMBEDDER_KEY\n(default none: recall by words)',
   },
-  'embedder-model': { type: 'string', valueHint: 'name', description: 'its model, such as nomic-embed-text' },
+  'embedder-model': {
+    type: 'string',
+    valueHint: 'name',
+    description: 'model of the embedder, such as nomic-embed-text',
+  },
   labels: {
     type: 'string',
     valueHint: 'k=v,k=v',
-    description: 'free labels of this node, shown by `orch nodes`',
+    description: 'free labels of this node (default none)',
   },
   heartbeat: {
     type: 'string',
     valueHint: 'duration',
-    description: 'how often this node is heard of (default 5s)',
+    description: 'interval between heartbeats (default 5s)',
   },
   expiry: {
     type: 'string',
     valueHint: 'duration',
-    description: 'silent for longer, this node is lost (default 15s)',
+    description: 'time without a heartbeat until this node is lost (default 15s)',
   },
   'drain-timeout': {
     type: 'string',
     valueHint: 'duration',
-    description: 'how long running tasks get after SIGTERM or Ctrl-C (default 30s)',
+    description: 'time limit for running tasks after SIGTERM or Ctrl-C (default 30s)',
   },
   grace: {
     type: 'string',
     valueHint: 'duration',
-    description: 'from SIGTERM to SIGKILL for a command that is stopped (default 10s)',
+    description: 'time from SIGTERM to SIGKILL for a command that is stopped (default 10s)',
   },
   'metrics-port': {
     type: 'string',
     valueHint: '[address:]port',
-    description: 'serve /metrics, /healthz and /readyz there (default: not; address 127.0.0.1)',
+    description: 'serve /metrics, /healthz and /readyz there, on 127.0.0.1 without an address (default: off)',
   },
-  'keep-work': { type: 'boolean', description: 'leave the work folders of attempts behind' },
+  'keep-work': { type: 'boolean', description: 'keep the work folders of attempts' },
   'log-level': {
     type: 'string',
     valueHint: 'level',
@@ -116,7 +124,8 @@ export const configArg = {
   config: {
     type: 'string',
     valueHint: 'file',
-    description: 'JSON file with any of these flags (ORCH_CONFIG; default config.json in the config folder)',
+    description:
+      'JSON file with any of these flags (default ORCH_CONFIG, then config.json in the config folder)',
   },
 } as const;
 
@@ -126,7 +135,7 @@ export type WorkerFlags = {
     : string | undefined;
 };
 
-/** The checked flags. Throws `usage`. */
+/** Parses and checks the flags. Throws `usage`. */
 export function parseWorkerFlags(flags: WorkerFlags) {
   if (flags.exec !== undefined && flags.handler !== undefined)
     throw new OrchError('usage', '--exec and --handler cannot be used together');
@@ -135,7 +144,7 @@ export function parseWorkerFlags(flags: WorkerFlags) {
     concurrency:
       flags.concurrency === undefined
         ? 1
-        : parseWhole(flags.concurrency, '--concurrency', 1, CONCURRENCY_MAX),
+        : parseInteger(flags.concurrency, '--concurrency', 1, CONCURRENCY_MAX),
     node: flags.node === undefined ? defaultNode() : parseId(flags.node, '--node'),
     metrics: parseAddress(flags['metrics-port']),
     ownedAgents: parseAgents(flags.agents ?? ''),
@@ -152,7 +161,7 @@ export function parseWorkerFlags(flags: WorkerFlags) {
 
 /**
  * Starts the daemon that the flags describe. Throws `usage` for a module without a handler, `conflict` when another
- * live node has its id.
+ * live node has the same id.
  */
 export async function startDaemon(
   bus: Bus,
@@ -187,7 +196,7 @@ function parseMemory(flags: WorkerFlags): { dir: string; embedder?: Embedder } {
   const { embedder: url, 'embedder-model': model } = flags;
   if (url === undefined && model === undefined) return { dir };
   if (url === undefined || model === undefined)
-    throw new OrchError('usage', '--embedder and --embedder-model belong together');
+    throw new OrchError('usage', '--embedder and --embedder-model must be used together');
   const apiKey = env('ORCH_EMBEDDER_KEY');
   return { dir, embedder: openAiEmbedder({ url, model, ...(apiKey === undefined ? {} : { apiKey }) }) };
 }
@@ -198,7 +207,7 @@ function parseAddress(text: string | undefined): { host: string; port: number } 
   const host = colon < 0 ? '127.0.0.1' : text.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
   if (host === '')
     throw new OrchError('usage', `--metrics-port ${quoted(text)} is not allowed: use 9464 or 0.0.0.0:9464`);
-  return { host, port: parseWhole(text.slice(colon + 1), '--metrics-port', 0, 65_535) };
+  return { host, port: parseInteger(text.slice(colon + 1), '--metrics-port', 0, 65_535) };
 }
 
 function parsePresence(flags: WorkerFlags): { heartbeatMs: number; expiryMs: number } {
@@ -214,7 +223,7 @@ function parsePresence(flags: WorkerFlags): { heartbeatMs: number; expiryMs: num
   if (expiryMs >= 2 * heartbeatMs) return { heartbeatMs, expiryMs };
   throw new OrchError(
     'usage',
-    `--expiry ${formatDuration(expiryMs)} is too short for a heartbeat of ${formatDuration(heartbeatMs)}: twice that at least`,
+    `--expiry ${formatDuration(expiryMs)} is too short for a heartbeat of ${formatDuration(heartbeatMs)}: use at least ${formatDuration(2 * heartbeatMs)}`,
   );
 }
 
@@ -235,7 +244,7 @@ async function commandRunner(
   });
 }
 
-// Folders are named by the process that made them: those of workers that were killed are left over.
+// Folders are named by the process that made them; removes those of processes that no longer run.
 async function removeLeftovers(root: string): Promise<void> {
   for (const pid of await readdir(root)) {
     if (/^\d+$/.test(pid) && !isAlive(Number(pid)))

@@ -1,6 +1,6 @@
 // The cluster as one: what tasks, nodes and streams are together. Reads only; nothing here acts.
 
-export { type AgentView, listAgents } from './agents.ts';
+export { type AgentAddress, type AgentView, listAgents, resolveAgent } from './agents.ts';
 export { canAnyServe, canServe } from './eligibility.ts';
 export { examine } from './examine.ts';
 export type { LaneStatus } from './facts.ts';

@@ -1,4 +1,4 @@
-// Who acts when nobody is named.
+// The default actor: the user of this process.
 import { userInfo } from 'node:os';
 import { idFrom } from '../protocol/index.ts';
 
@@ -6,7 +6,7 @@ let known: string | undefined;
 
 /** The user of this process as one subject token. */
 export function defaultActor(): string {
-  // The system is asked once: a publisher asks for each task.
+  // Cached: a publisher needs it for each task.
   known ??= userToken();
   return known;
 }

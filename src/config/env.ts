@@ -1,4 +1,4 @@
-// The environment of the process; the only file that reads it.
+// The environment of the process. No other file reads it.
 
 /** A variable's value; undefined when it is absent or empty. */
 export function env(name: string): string | undefined {
@@ -6,5 +6,5 @@ export function env(name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** The whole environment, to hand a task what is not orch's. */
+/** The whole environment, to pass on to tasks. */
 export const environment = (): NodeJS.ProcessEnv => process.env;

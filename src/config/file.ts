@@ -1,16 +1,16 @@
-// The configuration file of a node: what its flags say, as JSON. A flag that is given wins over the file.
+// The configuration file of a node: its flags as JSON. A flag on the command line overrides the file.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { didYouMean, messageOf, OrchError, quoted } from '../protocol/index.ts';
 import { env } from './env.ts';
 import { paths } from './paths.ts';
 
-/** What a file may say of one flag: as on the command line, or in JSON's own words for lists, pairs and numbers. */
+/** The value of one flag: text as on the command line, or a JSON list, object or number. */
 type Setting = string | number | boolean | string[] | Record<string, string>;
 
 /**
- * Fills flags that were not given from a file: `given`, ORCH_CONFIG, or `config.json` in the user's config folder if it
- * is there. `allowed` are the flags that a file may set. Throws `usage`.
+ * Fills the flags that were not given from a file: `given`, ORCH_CONFIG, or `config.json` in the user's config folder
+ * if it exists. `allowed` are the flags that a file can set. Throws `usage`.
  */
 export function withConfigFile<T extends Record<string, unknown>>(
   flags: T,
@@ -24,11 +24,10 @@ export function withConfigFile<T extends Record<string, unknown>>(
   for (const [key, value] of Object.entries(readFile(file))) {
     const flag = allowed[key];
     if (!flag) {
-      throw new OrchError(
-        'usage',
-        `${file}: ${quoted(key)} is not a setting`,
-        didYouMean(key, Object.keys(allowed)),
-      );
+      throw new OrchError('usage', `${file}: ${quoted(key)} is not a setting`, {
+        advice: 'use the names of the flags in `orch worker --help`',
+        ...didYouMean(key, Object.keys(allowed)),
+      });
     }
     if (filled[key] === undefined) filled[key] = asFlag(value, flag.type === 'boolean', `${file}: ${key}`);
   }
@@ -44,7 +43,9 @@ function readFile(file: string): Record<string, unknown> {
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;
-  throw new OrchError('usage', `configuration ${file} is not a JSON object`);
+  throw new OrchError('usage', `configuration ${file} is not a JSON object`, {
+    advice: 'use flags as keys, such as {"caps": ["rust"]}',
+  });
 }
 
 function asFlag(value: unknown, isSwitch: boolean, where: string): string | boolean {
@@ -59,6 +60,6 @@ function asFlag(value: unknown, isSwitch: boolean, where: string): string | bool
         .map(([key, text]) => `${key}=${text}`)
         .join(',');
   }
-  const allowed = isSwitch ? 'true or false' : 'a text, a number, a list of texts or an object';
+  const allowed = isSwitch ? 'true or false' : 'a string, a number, a list of strings or an object';
   throw new OrchError('usage', `${where} ${JSON.stringify(value)} is not allowed: use ${allowed}`);
 }

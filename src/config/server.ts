@@ -1,4 +1,5 @@
-// Which NATS server, and as whom: flag, then NATS_* variable, then natscli's context, then loopback.
+// Which NATS server to use, and with which credentials: flag, then NATS_* variable, then the nats command's context,
+// then loopback.
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -11,11 +12,12 @@ import {
   OrchError,
   parseAs,
   parseDuration,
+  quoted,
   withoutCredentials,
 } from '../protocol/index.ts';
 import { env } from './env.ts';
 
-/** The flags of every command that talks to NATS. */
+/** The flags of every command that connects to NATS. */
 export interface ServerFlags {
   server?: string | undefined;
   context?: string | undefined;
@@ -31,7 +33,7 @@ export interface ServerFlags {
   replicas?: string | undefined;
 }
 
-// natscli's own file; it has more fields than orch reads.
+// The file of the nats command; it has more fields than orch reads.
 const NatsContext = z.looseObject({
   url: z.string().optional(),
   token: z.string().optional(),
@@ -47,16 +49,16 @@ const NatsContext = z.looseObject({
   jetstream_domain: z.string().optional(),
 });
 
-/** Options for the bus. Throws `usage` for a flag, variable or context that cannot be used. */
+/** Resolves the options of the connection. Throws `usage` for an invalid flag, variable or context. */
 export function resolveServer(flags: ServerFlags): BusOptions {
   const url = flags.server ?? env('NATS_URL');
   const context = readContext(flags.context ?? env('NATS_CONTEXT'), url !== undefined);
   if (context.jetstream_domain) {
     throw new OrchError(
       'usage',
-      `the context's jetstream_domain "${context.jetstream_domain}" is not supported`,
+      `the context's jetstream_domain ${quoted(context.jetstream_domain)} is not supported`,
       {
-        advice: 'connect to a server of that domain itself',
+        advice: 'connect to a server within that domain',
       },
     );
   }
@@ -87,7 +89,7 @@ function provisioning(flag: string | undefined): Pick<BusOptions, 'leaseMs' | 'r
   if (replicas !== undefined && !/^[135]$/.test(replicas)) {
     throw new OrchError(
       'usage',
-      `${flag === undefined ? 'ORCH_REPLICAS' : '--replicas'} "${replicas}" is not allowed: use 1, 3 or 5`,
+      `${flag === undefined ? 'ORCH_REPLICAS' : '--replicas'} ${quoted(replicas)} is not allowed: use 1, 3 or 5`,
     );
   }
   return {
@@ -105,11 +107,12 @@ function readContext(named: string | undefined, hasUrl: boolean): z.infer<typeof
   const folder = join(env('XDG_CONFIG_HOME') ?? join(homedir(), '.config'), 'nats');
   const name = named ?? (hasUrl ? undefined : readText(join(folder, 'context.txt'))?.trim());
   if (!name) return {};
-  if (/[/\\]/.test(name)) throw new OrchError('usage', `context "${name}" is not a name`);
+  if (/[/\\]/.test(name))
+    throw new OrchError('usage', `context ${quoted(name)} is not a name: it must not contain / or \\`);
   const file = join(folder, 'context', `${name}.json`);
   const text = readText(file);
   if (text === undefined)
-    throw new OrchError('usage', `context "${name}" does not exist: no ${file}`, {
+    throw new OrchError('usage', `context ${quoted(name)} does not exist: no ${file}`, {
       advice: '`nats context ls` lists them',
     });
   try {
@@ -138,7 +141,7 @@ function splitUrls(urls: string | undefined): string[] | undefined {
     if (!/^((nats|tls|ws|wss):\/\/)?([^/@\s]+@)?[^/@\s]+$/.test(url)) {
       throw new OrchError(
         'usage',
-        `server "${withoutCredentials(url)}" is not a NATS URL: use nats://host:port`,
+        `server ${quoted(withoutCredentials(url))} is not a NATS URL: use nats://host:port`,
       );
     }
   }
@@ -148,7 +151,7 @@ function splitUrls(urls: string | undefined): string[] | undefined {
 const path = (text: string | undefined): string | undefined =>
   text?.replace(/^~(?=\/)/, homedir()) || undefined;
 
-// Optional properties are absent rather than undefined.
+// An optional property must be absent rather than undefined.
 function pick<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
 }

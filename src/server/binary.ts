@@ -39,11 +39,14 @@ export async function findServer(options: FindServerOptions): Promise<ServerBina
 
 async function givenBinary(path: string): Promise<ServerBinary> {
   const version = await versionOf(path);
-  if (version === undefined) throw new OrchError('usage', `${path} does not run as a nats-server`);
+  if (version === undefined)
+    throw new OrchError('usage', `${path} is not a nats-server: it does not print its version`, {
+      advice: 'pass the path of a nats-server binary',
+    });
   if (compareVersions(version, SERVER_VERSION_MIN) < 0) {
     throw new OrchError(
       'usage',
-      `nats-server ${path} is ${version}, ${SERVER_VERSION_MIN} or newer is needed`,
+      `nats-server ${path} is version ${version}; ${SERVER_VERSION_MIN} or newer is needed`,
     );
   }
   return { path, version, source: 'given' };

@@ -112,7 +112,7 @@ async function makeFolder(dataDir: string): Promise<void> {
     await rm(join(dataDir, '.writable'));
   } catch (error) {
     throw new OrchError('usage', `data folder ${dataDir} is not writable: ${messageOf(error)}`, {
-      advice: 'name another with --data',
+      advice: 'pass another folder with --data',
     });
   }
 }
@@ -131,7 +131,7 @@ async function lockFolder(dataDir: string): Promise<() => Promise<void>> {
       const pid = Number(await readFile(path, 'utf8').catch(() => ''));
       if (pid > 0 && isAlive(pid)) {
         throw new OrchError('usage', `data folder ${dataDir} is in use by process ${pid}`, {
-          advice: 'stop it, or name another folder with --data',
+          advice: 'stop it, or pass another folder with --data',
         });
       }
       await rm(path, { force: true });
@@ -146,7 +146,7 @@ async function checkPort(host: string, port: number): Promise<void> {
   } catch (error) {
     const why = isTaken(error) ? 'the port is taken' : messageOf(error);
     throw new OrchError('unavailable', `cannot listen on ${host}:${port}: ${why}`, {
-      advice: 'use another with --port, or join what runs there with `orch worker -s`',
+      advice: 'use another port with --port, or join the server that runs there with `orch worker -s`',
     });
   }
 }

@@ -95,7 +95,7 @@ describe('bad input is one line that says what is wrong, and exit code 2', () =>
 });
 
 describe('help', () => {
-  test('every command shows its flags, examples and exit codes', async () => {
+  test('every command shows the line of the overview, its flags, examples and exit codes', async () => {
     const overview = (await orch.run(['--help'])).stdout;
     const names = [...overview.matchAll(/^ {2}([a-z-]+) {2,}/gm)]
       .map(match => match[1] ?? '')
@@ -104,9 +104,10 @@ describe('help', () => {
     for (const name of names) {
       const { code, stdout } = await orch.run([name, '--help']);
       expect([name, code]).toEqual([name, 0]);
+      expect(overview).toContain(`  ${stdout.split('\n')[0]}\n`);
       expect(stdout).toMatch(new RegExp(`EXAMPLES\\s+orch ${name}|EXAMPLES[\\s\\S]*orch ${name}`));
       expect(stdout).toMatch(/EXIT CODES[\s\S]*130/);
-      // Nobody looks at a pipe.
+      // A pipe is no terminal.
       expect(stdout).not.toContain('\u001b');
     }
   });
@@ -175,7 +176,7 @@ describe('a task from the command line', () => {
       '300ms',
       'x',
     ]);
-    expect([code, /cli-2 has not ended in time/.test(stderr)]).toEqual([7, true]);
+    expect([code, /cli-2 has not ended within 300ms; it continues/.test(stderr)]).toEqual([7, true]);
   });
 
   test('Ctrl-C while waiting exits with 130 and leaves the task alone', async () => {

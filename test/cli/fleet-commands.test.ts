@@ -130,7 +130,7 @@ describe('publishing to a lane that nobody serves', () => {
   test('is said on stderr, and the task waits', async () => {
     const { code, stdout, stderr } = await orch.run(['publish-task', '--caps', 'netbsd', 'uname']);
     expect(code).toBe(0);
-    expect(stderr).toBe(`no known node can serve netbsd: task ${stdout.trim()} waits until one comes\n`);
+    expect(stderr).toBe(`no known node can serve netbsd: task ${stdout.trim()} waits until one joins\n`);
     expect((await orch.run(['publish-task', '--caps', 'rust', 'true'])).stderr).toBe('');
   });
 

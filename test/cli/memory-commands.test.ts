@@ -205,13 +205,24 @@ describe('a memory as a file', () => {
   });
 });
 
-describe('session start', () => {
-  test('says where to talk to an agent', async () => {
-    expect(await json('session', 'start', '--agent', 'carol')).toMatchObject({
+describe('agents resolve', () => {
+  test('names the node that owns an agent and the subjects of its memory', async () => {
+    expect(await json('agents', 'resolve', 'carol')).toMatchObject({
       agent: 'carol',
       node: 'far',
       protocol: { min: 1, max: 1 },
       subjects: { recall: 'agent.carol.recall' },
+    });
+    const { stdout } = await orch.run(['agents', 'resolve', 'carol']);
+    expect(stdout).toMatch(/^agent carol is owned by far on \S+\n/);
+    expect(stdout).toContain('recall    agent.carol.recall');
+  });
+
+  test('is named by the word that it had before, in one line', async () => {
+    expect(await orch.run(['session', 'start', '--agent', 'carol'])).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: 'orch: "session" is no longer a command: use `orch agents resolve <agent>`\n',
     });
   });
 });
@@ -219,7 +230,9 @@ describe('session start', () => {
 describe('bad input', () => {
   test.each([
     [['recall', 'x', '--from', 'alise'], 4, /no agent alise\n +did you mean "alice"\?/],
-    [['session', 'start', '--agent', 'alise'], 4, /did you mean "alice"\?/],
+    [['agents', 'resolve', 'alise'], 4, /did you mean "alice"\?/],
+    [['agents', 'resolve'], 2, /resolve needs an agent\n +orch agents resolve <agent>/],
+    [['agents', 'resole', 'alice'], 2, /"resole" is not allowed.*\n +did you mean "resolve"\?/],
     [['remember', 'x', '--as', 'nobody'], 4, /no agent nobody/],
     [['memory', 'export', 'nobody'], 4, /agent nobody has no memory on this machine/],
     [['recall', 'x', '--limit', '0'], 2, /--limit "0" is not allowed/],
@@ -234,7 +247,7 @@ describe('bad input', () => {
     [['forget', '--as', 'alice'], 2, /give one of an id, --key, or a filter/],
     [['remember', 'x', '--as', 'alice', '--visibility', 'public'], 2, /--visibility "public" is not allowed/],
     [['memory', 'stat', 'alice'], 2, /"stat" is not allowed: use stats.*\n +did you mean "stats"\?/],
-    [['worker', '--embedder', 'http://x/v1'], 2, /--embedder and --embedder-model belong together/],
+    [['worker', '--embedder', 'http://x/v1'], 2, /--embedder and --embedder-model must be used together/],
   ])('orch %j', async (words, exit, message) => {
     const { code, stderr, stdout } = await orch.run(words);
     expect(stderr).toMatch(message);

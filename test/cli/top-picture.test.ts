@@ -4,21 +4,21 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Key, press } from '../../src/cli/top/keys.ts';
 import { firstInView, paneRows } from '../../src/cli/top/layout.ts';
-import { emptyPicture, learn, type News, PANES, type Picture } from '../../src/cli/top/picture.ts';
+import { applyUpdate, emptyPicture, PANES, type Picture, type Update } from '../../src/cli/top/picture.ts';
 import { Screen } from '../../src/cli/top/screen.ts';
 import { oneLine, printedLine } from '../../src/cli/top/text.ts';
 import { pageInView, panesInView } from '../../src/cli/top/view.ts';
 import { newRecord } from '../support/record.ts';
 
-const learned = (picture: Picture, ...news: News[]): Picture => news.reduce(learn, picture);
+const updated = (picture: Picture, ...updates: Update[]): Picture => updates.reduce(applyUpdate, picture);
 const pressed = (picture: Picture, ...keys: Key[]): Picture =>
   keys.reduce((before, key) => press(before, key).picture, picture);
 
-const running = (...ids: string[]): News => ({
+const running = (...ids: string[]): Update => ({
   type: 'tasks',
   tasks: ids.map(id => newRecord({ id, state: 'claimed', attempt: 1, node: 'n1' })),
 });
-const heard = (from: number, count: number): News => ({
+const happened = (from: number, count: number): Update => ({
   type: 'events',
   events: Array.from({ length: count }, (_, i) => ({
     key: String(from + i),
@@ -29,7 +29,7 @@ const heard = (from: number, count: number): News => ({
     target: undefined,
   })),
 });
-const printed = (id: string, texts: readonly { attempt: number; text: string }[]): News => ({
+const printed = (id: string, texts: readonly { attempt: number; text: string }[]): Update => ({
   type: 'found',
   found: { kind: 'task', id, record: newRecord({ id }), history: [], output: [...texts] },
 });
@@ -83,10 +83,10 @@ describe('the screen is shared', () => {
   });
 
   test('so that a page leaves a line to what it is about on a screen of any height', () => {
-    const picture = pressed(learned(empty, running('a')), 'enter');
+    const picture = pressed(updated(empty, running('a')), 'enter');
     const output = [{ attempt: 1, text: 'one' }];
     for (let rows = 6; rows < 40; rows++) {
-      const page = learned(picture, { type: 'size', columns: 80, rows }, printed('a', output));
+      const page = updated(picture, { type: 'size', columns: 80, rows }, printed('a', output));
       const open = page.pages.at(-1);
       if (!open) throw new Error('nothing is open');
       const view = pageInView(page, open);
@@ -97,15 +97,15 @@ describe('the screen is shared', () => {
 });
 
 describe('the selection', () => {
-  const three = learned(empty, running('a', 'b', 'c'));
+  const three = updated(empty, running('a', 'b', 'c'));
 
   test('stays on its row when rows come and go, and where it stood when its row is gone', () => {
     const onB = pressed(three, 'j');
     expect(selected(onB)).toBe('b');
-    expect(selected(learned(onB, running('0', 'a', 'b', 'c')))).toBe('b');
-    expect(selected(learned(onB, running('a', 'c')))).toBe('c');
-    expect(selected(learned(pressed(onB, 'j'), running('a', 'b')))).toBe('b');
-    expect(selected(learned(onB, running()))).toBeUndefined();
+    expect(selected(updated(onB, running('0', 'a', 'b', 'c')))).toBe('b');
+    expect(selected(updated(onB, running('a', 'c')))).toBe('c');
+    expect(selected(updated(pressed(onB, 'j'), running('a', 'b')))).toBe('b');
+    expect(selected(updated(onB, running()))).toBeUndefined();
   });
 
   test('does not leave the list', () => {
@@ -115,12 +115,12 @@ describe('the selection', () => {
   });
 
   test('goes with the newest event until it is moved, and again from the end on', () => {
-    const events = pressed(learned(empty, heard(0, 5)), 'tab');
+    const events = pressed(updated(empty, happened(0, 5)), 'tab');
     expect(selected(events)).toBe('4');
-    expect(selected(learned(events, heard(5, 2)))).toBe('6');
+    expect(selected(updated(events, happened(5, 2)))).toBe('6');
     const moved = pressed(events, 'k');
-    expect(selected(learned(moved, heard(5, 2)))).toBe('3');
-    expect(selected(learned(pressed(moved, 'j'), heard(5, 2)))).toBe('6');
+    expect(selected(updated(moved, happened(5, 2)))).toBe('3');
+    expect(selected(updated(pressed(moved, 'j'), happened(5, 2)))).toBe('6');
   });
 
   test('goes from pane to pane in a ring', () => {
@@ -133,25 +133,25 @@ describe('the selection', () => {
 
 describe('what is kept', () => {
   test('is the last 200 events', () => {
-    const { events } = learned(empty, heard(0, 150), heard(150, 150));
+    const { events } = updated(empty, happened(0, 150), happened(150, 150));
     expect(events).toHaveLength(200);
     expect(events.at(0)?.key).toBe('100');
   });
 
   test('is the last line of a task that is out of view, while it runs', () => {
-    const known = learned(empty, running('a', 'b'), { type: 'lines', lines: new Map([['a', 'hello']]) });
-    const other = learned(known, { type: 'lines', lines: new Map([['b', 'there']]) });
+    const known = updated(empty, running('a', 'b'), { type: 'lines', lines: new Map([['a', 'hello']]) });
+    const other = updated(known, { type: 'lines', lines: new Map([['b', 'there']]) });
     expect([...other.lastLines]).toEqual([
       ['a', 'hello'],
       ['b', 'there'],
     ]);
-    const ended = learned(other, running('b'), { type: 'lines', lines: new Map() });
+    const ended = updated(other, running('b'), { type: 'lines', lines: new Map() });
     expect([...ended.lastLines.keys()]).toEqual(['b']);
   });
 
   test('is each task that becomes active, oldest first, until it is no longer', () => {
     const at = (second: number) => `2026-01-31T12:00:0${second}.000Z`;
-    const list = learned(
+    const list = updated(
       empty,
       { type: 'tasks', tasks: [newRecord({ id: 'b', state: 'claimed', createdAt: at(2) })] },
       {
@@ -164,29 +164,29 @@ describe('what is kept', () => {
       },
     );
     expect(list.tasks.map(({ id }) => id)).toEqual(['a', 'b', 'c']);
-    const ended = learned(list, { type: 'changed', tasks: [newRecord({ id: 'b', state: 'done' })] });
+    const ended = updated(list, { type: 'changed', tasks: [newRecord({ id: 'b', state: 'done' })] });
     expect(ended.tasks.map(({ id }) => id)).toEqual(['a', 'c']);
   });
 
   test('is not what was found about a page that was left', () => {
-    const left = pressed(learned(empty, running('a')), 'enter', 'escape');
-    expect(learned(left, printed('a', [])).found).toBeUndefined();
+    const left = pressed(updated(empty, running('a')), 'enter', 'escape');
+    expect(updated(left, printed('a', [])).found).toBeUndefined();
   });
 });
 
 describe('an open task', () => {
   const lines = Array.from({ length: 100 }, (_, i) => ({ attempt: 1, text: `line ${i}` }));
-  const open = learned(pressed(learned(empty, running('a')), 'enter'), printed('a', lines.slice(0, 50)));
+  const open = updated(pressed(updated(empty, running('a')), 'enter'), printed('a', lines.slice(0, 50)));
 
   test('shows the end of its output and goes on with it', () => {
     expect(shown(open).at(-1)).toBe('line 49');
-    expect(shown(learned(open, printed('a', lines))).at(-1)).toBe('line 99');
+    expect(shown(updated(open, printed('a', lines))).at(-1)).toBe('line 99');
   });
 
   test('keeps the place of who reads back in it while more comes', () => {
     const back = pressed(open, 'k', 'k', 'k');
     expect(shown(back).at(-1)).toBe('line 46');
-    expect(shown(learned(back, printed('a', lines))).at(-1)).toBe('line 46');
+    expect(shown(updated(back, printed('a', lines))).at(-1)).toBe('line 46');
   });
 
   const shown = (picture: Picture): string[] => {
@@ -196,7 +196,7 @@ describe('an open task', () => {
 });
 
 describe('a question', () => {
-  const asked = pressed(learned(empty, running('a')), 'c');
+  const asked = pressed(updated(empty, running('a')), 'c');
 
   test('is answered by y alone, dismissed by n and escape, and no other key does anything', () => {
     expect(asked.asking?.question).toBe('cancel task a?');
@@ -210,7 +210,7 @@ describe('a question', () => {
   });
 
   test('is about the task that was selected, whatever the list does meanwhile', () => {
-    expect(press(learned(asked, running('b', 'c')), 'y').act).toEqual({ verb: 'cancel', task: 'a' });
+    expect(press(updated(asked, running('b', 'c')), 'y').act).toEqual({ verb: 'cancel', task: 'a' });
   });
 
   test('is not asked where nothing is selected that it could be about', () => {

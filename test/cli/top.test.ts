@@ -39,7 +39,8 @@ async function startWorker(node: string, ...words: string[]): Promise<Running> {
 async function startTop(options: ConstructorParameters<typeof Terminal>[2] = {}): Promise<Terminal> {
   const terminal = new Terminal(orch, ['top'], options);
   open.push(terminal);
-  await terminal.shows(/NODES/);
+  // A first answer of the server: it has the subscription to events, too.
+  await terminal.shows(/NODES \d/);
   return terminal;
 }
 
@@ -139,7 +140,7 @@ describe('the keys', () => {
     await top.shows(/^\S+ \S+ {2}claimed +build-1$/m);
     await top.shows(/^line 299\nline 300$/m);
     top.type('k'.repeat(100));
-    await top.shows(/100 lines before its end[\s\S]*^line 200$/m);
+    await top.shows(/100 lines above its end[\s\S]*^line 200$/m);
     expect(top.text).not.toContain('line 201');
     top.type('G');
     await top.shows(/^line 300$/m);

@@ -6,11 +6,10 @@ import { actorArg, actorOf, connectionArgs, jsonArg, withBus } from '../connecti
 import { printJson, printLine } from '../print.ts';
 
 export const cancel = command({
-  name: 'cancel',
-  description: 'Cancel tasks that have not ended; a running one is stopped.',
+  details: 'A running task is stopped.',
   args: {
     ids: { type: 'positional', description: 'task ids' },
-    reason: { type: 'string', valueHint: 'text', description: 'why, for the journal' },
+    reason: { type: 'string', valueHint: 'text', description: 'why, for the journal (default none)' },
     ...jsonArg,
     ...actorArg,
     ...connectionArgs,

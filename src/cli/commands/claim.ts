@@ -13,16 +13,18 @@ import { printJson, printLine, safe } from '../print.ts';
 import { saveTicket } from '../tickets.ts';
 
 export const claim = command({
-  name: 'claim',
-  description:
-    'Claim the next task, or a named one, under a lease; `orch transition` renews it and says how it went.',
+  details: '`orch transition` renews the lease and reports progress and outcome.',
   args: {
-    id: { type: 'positional', required: false, description: 'task id (default: the next one)' },
-    caps: { type: 'string', valueHint: 'a,b', description: 'what you can do' },
+    id: {
+      type: 'positional',
+      required: false,
+      description: 'task id (default: the next task that --caps can serve)',
+    },
+    caps: { type: 'string', valueHint: 'a,b', description: 'your capabilities (default none)' },
     lease: {
       type: 'string',
       valueHint: 'duration',
-      description: 'how long you may stay silent (default 5m)',
+      description: 'time until the task goes to others unless renewed (default 5m)',
     },
     ...jsonArg,
     ...actorArg,
@@ -40,8 +42,8 @@ export const claim = command({
     await withBus(args, async bus => {
       const attempt = id === undefined ? await claimNext(bus, by) : await claimNamed(bus, id, by);
       if (!attempt)
-        throw new OrchError('not_found', 'no task waits that these capabilities serve', {
-          advice: '`orch lanes` shows what waits where',
+        throw new OrchError('not_found', 'no task is waiting in a lane that these capabilities serve', {
+          advice: '`orch lanes` lists waiting tasks by lane',
         });
       const ticket = ticketOf(attempt, leaseMs);
       await saveTicket(ticket);

@@ -1,4 +1,4 @@
-// `orch doctor`: is everything as orch needs it?
+// `orch doctor`: findings with their next steps, and a line for each thing that is fine.
 import { examine, type Severity } from '../../cluster/index.ts';
 import { OrchError } from '../../protocol/index.ts';
 import { command } from '../command.ts';
@@ -12,9 +12,7 @@ const MARKS: Record<Severity, string> = {
 };
 
 export const doctor = command({
-  name: 'doctor',
-  description:
-    'Check the server, its version and storage, the streams, replicas, lanes, nodes, versions, clocks and chores.',
+  details: 'Prints each finding with its next step. Exits with 3 when one of them is an error.',
   args: { ...jsonArg, ...connectionArgs },
   examples: ['orch doctor', 'orch doctor --json | jq \'.[] | select(.severity != "info")\''],
   async run(args) {

@@ -1,4 +1,4 @@
-// `orch events`: what happens, as the server republishes it; or what happened, from the journal.
+// `orch events`: live, as the server republishes them; with --since, from the journal.
 import {
   AgentEntry,
   anyHistoryFilter,
@@ -16,15 +16,25 @@ import { connectionArgs, interrupted, jsonArg, withBus } from '../connection.ts'
 import { colors, printLine, safe, stateText } from '../print.ts';
 
 export const events = command({
-  name: 'events',
-  description:
-    'Watch what happens until Ctrl-C. With --since, replay the journal first and then go on without a gap.',
+  details: 'Ends at Ctrl-C. With --since, replays the journal first and continues without a gap.',
   args: {
-    since: { type: 'string', valueHint: 'duration', description: 'replay from so long ago' },
-    'no-follow': { type: 'boolean', description: 'with --since: end where the journal ends' },
-    task: { type: 'string', valueHint: 'id', description: 'only this task' },
-    type: { type: 'string', valueHint: 'a,b', description: 'only these: queued, claimed, done, failed ...' },
-    actor: { type: 'string', valueHint: 'id', description: 'only what this node or user wrote' },
+    since: {
+      type: 'string',
+      valueHint: 'duration',
+      description: 'replay events of this last period first (default: none)',
+    },
+    'no-follow': { type: 'boolean', description: 'with --since: end at the end of the journal' },
+    task: { type: 'string', valueHint: 'id', description: 'only events of this task (default: all)' },
+    type: {
+      type: 'string',
+      valueHint: 'a,b',
+      description: 'only these types: queued, claimed, done, failed ... (default: all)',
+    },
+    actor: {
+      type: 'string',
+      valueHint: 'id',
+      description: 'only events that this node or user wrote (default: all)',
+    },
     ...jsonArg,
     ...connectionArgs,
   },

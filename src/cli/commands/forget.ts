@@ -1,25 +1,21 @@
-// `orch forget`: removes from an agent's memory.
+// `orch forget [id]`
 import { memoryClient } from '../../memory/index.ts';
 import { OrchError, parseDuration } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
-import { askerArg, askerOf, withNames } from '../memory-flags.ts';
+import { askerArg, askerOf, suggestAgent } from '../memory-flags.ts';
 import { printJson, printLine } from '../print.ts';
 
 export const forgetInMemory = command({
-  name: 'forget',
-  description: "Remove records from an agent's own memory: one by its id or key, or those of a filter.",
+  details:
+    'Removes one record by its id or key, or all that match a filter, from the memory of the agent itself.',
   args: {
-    id: { type: 'positional', required: false, description: 'the record' },
-    key: { type: 'string', valueHint: 'name', description: 'the record, by its key' },
-    type: { type: 'string', valueHint: 'word', description: 'all of this type' },
-    tags: { type: 'string', valueHint: 'a,b', description: 'all with these tags' },
-    'older-than': {
-      type: 'string',
-      valueHint: 'duration',
-      description: 'all that were remembered longer ago',
-    },
-    pinned: { type: 'boolean', description: 'with a filter: the pinned ones' },
+    id: { type: 'positional', required: false, description: 'the record’s id' },
+    key: { type: 'string', valueHint: 'name', description: 'the record’s key, instead of its id' },
+    type: { type: 'string', valueHint: 'word', description: 'filter: records of this type' },
+    tags: { type: 'string', valueHint: 'a,b', description: 'filter: records with all of these tags' },
+    'older-than': { type: 'string', valueHint: 'duration', description: 'filter: records older than this' },
+    pinned: { type: 'boolean', description: 'filter: pinned records, which other filters keep' },
     ...askerArg,
     ...jsonArg,
     ...connectionArgs,
@@ -42,7 +38,7 @@ export const forgetInMemory = command({
     const which =
       args.id !== undefined ? { id: args.id } : args.key !== undefined ? { key: args.key } : { filter };
     const ids = await withBus(args, bus =>
-      withNames(bus, as, async () => {
+      suggestAgent(bus, as, async () => {
         const memory = memoryClient(bus, { as });
         const all: string[] = [];
         for (;;) {

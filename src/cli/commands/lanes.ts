@@ -5,8 +5,6 @@ import { connectionArgs, jsonArg, withBus } from '../connection.ts';
 import { colors, printJson, printLine, printTable } from '../print.ts';
 
 export const lanes = command({
-  name: 'lanes',
-  description: 'List lanes: what waits, what is in flight, and how many idle workers hold a pull open.',
   args: { ...jsonArg, ...connectionArgs },
   examples: ['orch lanes', "orch lanes --json | jq '.[] | select(.waiting > 0 and .idleWorkers == 0)'"],
   async run(args) {
@@ -16,7 +14,7 @@ export const lanes = command({
         a.lane.localeCompare(b.lane) || PRIORITIES.indexOf(a.priority) - PRIORITIES.indexOf(b.priority),
     );
     if (args.json) return printJson(all);
-    if (all.length === 0) return printLine('no lanes: the first task to a lane creates it');
+    if (all.length === 0) return printLine('no lanes: the first task of a lane creates it');
     printTable(
       ['LANE', 'PRIORITY', 'WAITING', 'IN FLIGHT', 'IDLE WORKERS'],
       all.map(({ lane, priority, waiting, inFlight, idleWorkers }) => [

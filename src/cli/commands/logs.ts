@@ -1,19 +1,18 @@
-// `orch logs <id>`: what a task printed, and with -f what it prints.
+// `orch logs <id>`: the output of a task so far, and with -f as it comes.
 import { isFinal, parseId } from '../../protocol/index.ts';
 import { getTask, type OutputLine, outputToEnd, taskOutput, waitForTask } from '../../tasks/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, interrupted, jsonArg, withBus } from '../connection.ts';
 import { printChunk } from '../output.ts';
 import { printJson } from '../print.ts';
-import { parseWhole } from '../task-flags.ts';
+import { parseInteger } from '../task-flags.ts';
 
 export const logs = command({
-  name: 'logs',
-  description: 'Print what a task printed; stderr and progress go to stderr.',
+  details: 'What the task wrote to stderr, and its progress, go to stderr.',
   args: {
     id: { type: 'positional', required: true, description: 'task id' },
-    follow: { type: 'boolean', alias: 'f', description: 'go on until the task ends' },
-    attempt: { type: 'string', valueHint: 'n', description: 'only this attempt' },
+    follow: { type: 'boolean', alias: 'f', description: 'continue until the task ends' },
+    attempt: { type: 'string', valueHint: 'n', description: 'only this attempt (default: all)' },
     ...jsonArg,
     ...connectionArgs,
   },
@@ -24,7 +23,8 @@ export const logs = command({
   ],
   async run(args) {
     const id = parseId(args.id, 'task id');
-    const attempt = args.attempt === undefined ? undefined : parseWhole(args.attempt, '--attempt', 1, 1_000);
+    const attempt =
+      args.attempt === undefined ? undefined : parseInteger(args.attempt, '--attempt', 1, 1_000);
     const print = (chunk: OutputLine) => {
       if (attempt !== undefined && chunk.attempt !== attempt) return;
       if (args.json) printJson(chunk);

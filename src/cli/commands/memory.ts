@@ -1,28 +1,32 @@
-// `orch memory`: how much an agent remembers, and its memory as a file.
+// `orch memory <action> <agent>`: stats by request to its owner; export, import and backup on the file on this machine.
 import { existsSync } from 'node:fs';
 import { memoryDir } from '../../config/index.ts';
 import { askMemory, fileOf, openMemory } from '../../memory/index.ts';
 import { didYouMean, OrchError, parseId, quoted } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
-import { askerArg, askerOf, withNames } from '../memory-flags.ts';
+import { askerArg, askerOf, suggestAgent } from '../memory-flags.ts';
 import { openLines, readObjects } from '../ndjson.ts';
 import { age, printJson, printLine } from '../print.ts';
 
 const ACTIONS = ['stats', 'export', 'import', 'backup'] as const;
 
 export const memory = command({
-  name: 'memory',
-  description: 'Show how much an agent remembers; write a memory of this machine as NDJSON, or take one in.',
+  details:
+    'stats asks the owner of the agent. export (to stdout), import (from stdin) and backup work on the file on this\nmachine, also while its node runs; lines are NDJSON.',
   args: {
     action: { type: 'positional', required: true, description: ACTIONS.join(', ') },
-    agent: { type: 'positional', required: true, description: 'whose memory' },
+    agent: { type: 'positional', required: true, description: 'the agent whose memory it is' },
     dir: {
       type: 'string',
       valueHint: 'folder',
-      description: "where memories are (default: in the user's data folder)",
+      description: "folder of the memories (default: in the user's data folder)",
     },
-    to: { type: 'string', valueHint: 'file', description: 'with backup: the copy, which must not exist' },
+    to: {
+      type: 'string',
+      valueHint: 'file',
+      description: 'with backup: the file to write, which must not exist',
+    },
     ...askerArg,
     ...jsonArg,
     ...connectionArgs,
@@ -40,7 +44,7 @@ export const memory = command({
       case 'stats': {
         const as = args.as === undefined ? agent : askerOf(args);
         const stats = await withBus(args, bus =>
-          withNames(bus, agent, id => askMemory(bus, id, 'stats', { as })),
+          suggestAgent(bus, agent, () => askMemory(bus, agent, 'stats', { as })),
         );
         if (args.json) return printJson(stats);
         printLine(
@@ -82,14 +86,14 @@ export const memory = command({
 
 type Store = Awaited<ReturnType<typeof openMemory>>;
 
-// On the file itself: its node may be at work on it, and need not.
+// Opens the file itself, whether its node runs or not.
 async function withStore(
   dir: string,
   agent: string,
   use: (store: Store) => Promise<void>,
-  mayBeNew = false,
+  isCreated = false,
 ): Promise<void> {
-  if (!mayBeNew && !existsSync(fileOf(dir, agent)))
+  if (!isCreated && !existsSync(fileOf(dir, agent)))
     throw new OrchError(
       'not_found',
       `agent ${agent} has no memory on this machine: no ${fileOf(dir, agent)}`,

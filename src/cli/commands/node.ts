@@ -1,15 +1,13 @@
-// `orch node <id>`: one node, its agents, and what it runs.
+// `orch node <id>`: one node, its agents and its running tasks.
 import { lookAtNode, recentNodeEntries } from '../../nodes/index.ts';
 import { parseId } from '../../protocol/index.ts';
 import { listTasks } from '../../tasks/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
-import { nodeStateText } from '../node-rows.ts';
+import { lastSeenText, nodeStateText } from '../node-rows.ts';
 import { age, colors, printJson, printLine, safe, stateText } from '../print.ts';
 
 export const node = command({
-  name: 'node',
-  description: 'Show one node: its record, its agents, the tasks that it runs.',
   args: {
     id: { type: 'positional', required: true, description: 'node id' },
     ...jsonArg,
@@ -26,14 +24,11 @@ export const node = command({
       return { view, tasks, last };
     });
     if (args.json) return printJson({ ...view, tasks, lastEvent: last });
-    const { record, why, answer } = view;
+    const { record, why } = view;
     const line = (title: string, text: string) => printLine(`${colors.dim(title.padEnd(13))} ${text}`);
     line('node', colors.bold(id));
     line('state', `${nodeStateText(view)}${why === undefined ? '' : `  ${safe(why)}`}`);
-    line(
-      'heard',
-      `${age(view.heardAt.toISOString())} ago${answer ? `, answers in ${answer.roundTripMs.toFixed(1)} ms` : ''}`,
-    );
+    line('last seen', lastSeenText(view));
     if (!record) return;
     line('host', safe(`${record.host}, ${record.os} ${record.arch}, process ${record.pid}`));
     line(

@@ -1,16 +1,14 @@
-// `orch nodes`: who is there.
+// `orch nodes`
 import { lookAtNodes } from '../../nodes/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
-import { nodeRow } from '../node-rows.ts';
+import { NODE_COLUMNS, nodeRow } from '../node-rows.ts';
 import { printJson, printLine, printTable } from '../print.ts';
 
 export const nodes = command({
-  name: 'nodes',
-  description:
-    'List nodes: those that are there, asked just now, and those that left or were lost within a day.',
+  details: 'Every node is pinged; one that does not answer is listed as silent.',
   args: {
-    live: { type: 'boolean', description: 'only those that are there and answer' },
+    live: { type: 'boolean', description: 'list only nodes that answer' },
     ...jsonArg,
     ...connectionArgs,
   },
@@ -20,10 +18,7 @@ export const nodes = command({
       ({ presence }) => !args.live || presence === 'live',
     );
     if (args.json) return printJson(all);
-    if (all.length === 0) return printLine('no nodes: `orch worker` makes this machine one');
-    printTable(
-      ['NODE', 'STATE', 'RUNNING', 'CPU', 'MEM', 'HEARD', 'HOST', 'CAPABILITIES', 'AGENTS'],
-      all.map(nodeRow),
-    );
+    if (all.length === 0) return printLine('no nodes: start one with `orch worker`');
+    printTable(NODE_COLUMNS, all.map(nodeRow));
   },
 });

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import type { Bus } from '../../bus/index.ts';
 import {
+  formatDuration,
   laneOf,
   messageOf,
   OrchError,
@@ -33,30 +34,32 @@ import { readStdin } from '../stdin.ts';
 import { specFromFlags, taskArgs } from '../task-flags.ts';
 
 export const publishTask = command({
-  name: 'publish-task',
-  description: 'Publish a task; a worker with the required capabilities runs it.',
+  details: 'One worker that has the required capabilities runs it.',
   args: {
     inputs: {
       type: 'positional',
       required: false,
-      description: 'the input, as text; `-` or nothing reads stdin',
+      description: 'input as text; `-` or nothing reads stdin',
     },
     ...taskArgs,
-    input: { type: 'string', valueHint: 'json', description: 'the input as JSON, instead of text' },
+    input: { type: 'string', valueHint: 'json', description: 'input as JSON, instead of text' },
     from: {
       type: 'string',
       valueHint: 'file',
-      description: 'publish each line of an NDJSON file (`-` = stdin); flags are its defaults',
+      description: 'publish each line of an NDJSON file (`-` = stdin); flags are defaults for all lines',
     },
     'require-worker': {
       type: 'boolean',
-      description: 'publish only where a live node can run it now (else exit 6)',
+      description: 'publish only if a live node can run it now (else exit 6)',
     },
-    wait: { type: 'boolean', description: 'stream the output and exit with the outcome of the task' },
+    wait: {
+      type: 'boolean',
+      description: 'print the output as it comes, and exit with the outcome of the task',
+    },
     'wait-timeout': {
       type: 'string',
       valueHint: 'duration',
-      description: 'give up waiting after this (exit 7)',
+      description: 'with --wait: stop waiting after this, with exit 7 (default: never)',
     },
     ...jsonArg,
     ...actorArg,
@@ -92,7 +95,7 @@ export const publishTask = command({
     await withBus(server, async bus => {
       if (args['require-worker']) await requireWorker(bus, spec);
       const published = await publish(bus, spec, actor);
-      if (published.created && !args['require-worker']) await sayIfUnserved(bus, published.record);
+      if (published.created && !args['require-worker']) await warnIfUnserved(bus, published.record);
       if (!args.wait) return printPublished(published, args.json === true);
       if (!args.json)
         process.stderr.write(
@@ -105,8 +108,8 @@ export const publishTask = command({
   },
 });
 
-// Whether anybody can run the tasks of a lane now. Where workers wait, the lane says so; only where none does is
-// loaded and read who is there.
+// Whether a node can run the tasks of a lane now. Idle workers of the lane are proof; only without them are the nodes
+// read, by code that is loaded for this.
 async function isServed(bus: Bus, priority: Priority, lane: string): Promise<boolean> {
   if (((await bus.lanes.find(priority, lane))?.idleWorkers ?? 0) > 0) return true;
   const { canAnyServe } = await import('../../cluster/index.ts');
@@ -117,15 +120,15 @@ async function requireWorker(bus: Bus, { capabilities = [], priority = 'medium' 
   const lane = laneOf(capabilities);
   if (await isServed(bus, priority, lane)) return;
   throw new OrchError('no_worker', `no known node can serve ${lane}; the task was not published`, {
-    advice: '`orch nodes` shows who is there',
+    advice: '`orch nodes` lists the nodes and their capabilities',
   });
 }
 
-// That it waits is no error; that nobody knows it would be. What cannot be found out is not said.
-async function sayIfUnserved(bus: Bus, { priority, lane, id }: TaskRecord): Promise<void> {
+// A task that waits is no error, but its publisher should know. Where the nodes cannot be read, nothing is printed.
+async function warnIfUnserved(bus: Bus, { priority, lane, id }: TaskRecord): Promise<void> {
   if (!(await isServed(bus, priority, lane).catch(() => true)))
     process.stderr.write(
-      colors.yellow(`no known node can serve ${lane}: task ${id} waits until one comes\n`),
+      colors.yellow(`no known node can serve ${lane}: task ${id} waits until one joins\n`),
     );
 }
 
@@ -165,12 +168,21 @@ async function follow(
     waitMs === undefined
       ? undefined
       : setTimeout(
-          () => stop.abort(new OrchError('timeout', `task ${id} has not ended in time; it goes on`)),
+          () =>
+            stop.abort(
+              new OrchError(
+                'timeout',
+                `task ${id} has not ended within ${formatDuration(waitMs)}; it continues`,
+                {
+                  advice: `\`orch logs -f ${id}\` follows it`,
+                },
+              ),
+            ),
           waitMs,
         );
   ctrlC.addEventListener('abort', () =>
     stop.abort(
-      new OrchError('interrupted', `task ${id} goes on`, {
+      new OrchError('interrupted', `stopped waiting; task ${id} continues`, {
         advice: `\`orch logs -f ${id}\` follows it, \`orch cancel ${id}\` ends it`,
       }),
     ),

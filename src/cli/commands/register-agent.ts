@@ -1,4 +1,4 @@
-// `orch register-agent`: for agents that have no daemon of their own.
+// `orch register-agent <agent>`: for agents that have no daemon of their own.
 import { hostname } from 'node:os';
 import { parseAgents, registerAgent, unregisterAgent } from '../../agents/index.ts';
 import {
@@ -16,19 +16,30 @@ import { actorArg, actorOf, connectionArgs, jsonArg, withBus } from '../connecti
 import { printJson, printLine } from '../print.ts';
 
 export const registerAgentCommand = command({
-  name: 'register-agent',
-  description: 'Register an agent that has no daemon, or keep it alive: call again before its time is over.',
+  details: 'Call it again before --ttl has passed to keep the registration.',
   args: {
     agent: { type: 'positional', required: true, description: 'name, name:shared or name:group=ops' },
-    status: { type: 'string', valueHint: 's', description: `what it does: ${AGENT_STATUSES.join(', ')}` },
-    task: { type: 'string', valueHint: 'id', description: 'the task it is on' },
-    description: { type: 'string', valueHint: 'text', description: 'what it is for' },
+    status: {
+      type: 'string',
+      valueHint: 's',
+      description: `status: ${AGENT_STATUSES.join(', ')} (default: unchanged, at first idle)`,
+    },
+    task: {
+      type: 'string',
+      valueHint: 'id',
+      description: 'task that it works on (default: unchanged, at first none)',
+    },
+    description: {
+      type: 'string',
+      valueHint: 'text',
+      description: 'purpose, for people (default: unchanged, at first none)',
+    },
     ttl: {
       type: 'string',
       valueHint: 'duration',
-      description: 'gone when not called again within (default 90s)',
+      description: 'registration ends when not called again within this (default 90s)',
     },
-    release: { type: 'boolean', description: 'let it go' },
+    release: { type: 'boolean', description: 'end the registration' },
     ...actorArg,
     ...jsonArg,
     ...connectionArgs,
@@ -43,7 +54,7 @@ export const registerAgentCommand = command({
     if (!spec) throw new OrchError('usage', 'an agent needs a name');
     const owner = actorOf(args);
     const host = hostname();
-    // Without a word on it, a call that keeps it alive changes nothing.
+    // A call without a visibility keeps the one that was registered.
     const named = args.agent.includes(':') ? spec : { id: spec.id };
     const record = await withBus(args, bus =>
       args.release
@@ -64,8 +75,8 @@ export const registerAgentCommand = command({
     else
       printLine(
         args.release
-          ? `agent ${spec.id} is free`
-          : `agent ${spec.id} is ${owner}'s for ${record.ttlMs / 1_000} s`,
+          ? `agent ${spec.id} released`
+          : `agent ${spec.id} is registered to ${owner} for ${record.ttlMs / 1_000} s`,
       );
   },
 });

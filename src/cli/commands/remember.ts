@@ -1,48 +1,55 @@
-// `orch remember`: adds to an agent's memory, from arguments, stdin or a file of records.
+// `orch remember [content]`: from arguments, stdin or a file of records.
 import type { Bus } from '../../bus/index.ts';
 import { type MemoryQuestion, memoryClient } from '../../memory/index.ts';
-import { OrchError, type RememberReply, VISIBILITIES } from '../../protocol/index.ts';
+import { OrchError, quoted, type RememberReply, VISIBILITIES } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
-import { askerArg, askerOf, parseShare, withNames } from '../memory-flags.ts';
+import { askerArg, askerOf, parseShare, suggestAgent } from '../memory-flags.ts';
 import { forEachObject, openLines } from '../ndjson.ts';
 import { printJson, printLine } from '../print.ts';
 import { readStdin } from '../stdin.ts';
-import { parseWhole } from '../task-flags.ts';
+import { parseInteger } from '../task-flags.ts';
 
 type Remembered = Omit<MemoryQuestion<'remember'>, 'as'>;
 
 export const rememberInMemory = command({
-  name: 'remember',
-  description: "Add to an agent's own memory, or change the record with that key or id.",
+  details: 'Changes the record that has the same key or id. Only the agent itself writes to its memory.',
   args: {
     contents: {
       type: 'positional',
       required: false,
-      description: 'what to remember; `-` or nothing reads stdin',
+      description: 'text to remember; `-` or nothing reads stdin',
     },
     from: {
       type: 'string',
       valueHint: 'file',
-      description: 'remember each line of an NDJSON file of records',
+      description: 'remember each line of an NDJSON file of records (`-` = stdin)',
     },
-    key: { type: 'string', valueHint: 'name', description: 'its name: at most one record has it' },
-    id: { type: 'string', valueHint: 'id', description: 'the record to change' },
-    type: { type: 'string', valueHint: 'word', description: 'its kind (default note)' },
-    tags: { type: 'string', valueHint: 'a,b', description: 'words to filter by' },
-    links: { type: 'string', valueHint: 'a,b', description: 'entities that it is about' },
-    importance: { type: 'string', valueHint: '0..1', description: 'moves it up or down (default 0.5)' },
-    pinned: { type: 'boolean', description: 'moves it up, and a filter does not forget it' },
-    source: { type: 'string', valueHint: 'text', description: 'where it comes from' },
+    key: {
+      type: 'string',
+      valueHint: 'name',
+      description: 'name of the record within this memory (default none)',
+    },
+    id: { type: 'string', valueHint: 'id', description: 'record to change (default: a new one)' },
+    type: { type: 'string', valueHint: 'word', description: 'kind of the record (default note)' },
+    tags: { type: 'string', valueHint: 'a,b', description: 'words to filter by (default none)' },
+    links: {
+      type: 'string',
+      valueHint: 'a,b',
+      description: 'entities that the record is about (default none)',
+    },
+    importance: { type: 'string', valueHint: '0..1', description: 'rank it higher or lower (default 0.5)' },
+    pinned: { type: 'boolean', description: 'rank it higher, and keep it when a filter forgets' },
+    source: { type: 'string', valueHint: 'text', description: 'where it comes from (default none)' },
     visibility: {
       type: 'string',
       valueHint: 'v',
-      description: `who may read it: ${VISIBILITIES.join(', ')}; narrows only`,
+      description: `who may read it: ${VISIBILITIES.join(', ')}, never more than the agent allows (default: as the agent)`,
     },
     'if-version': {
       type: 'string',
       valueHint: 'n',
-      description: 'only if it has this version; 0 = only if it is new',
+      description: 'write only if the record has this version; 0 = only if it is new (default any)',
     },
     ...askerArg,
     ...jsonArg,
@@ -66,7 +73,7 @@ export const rememberInMemory = command({
 });
 
 const remember = (bus: Bus, as: string, record: Remembered): Promise<RememberReply> =>
-  withNames(bus, as, () => memoryClient(bus, { as }).remember(record));
+  suggestAgent(bus, as, () => memoryClient(bus, { as }).remember(record));
 
 // One line after the other: a later one may change what an earlier one added. A conflict does not stop the file.
 async function rememberFile(bus: Bus, as: string, file: string, asJson: boolean): Promise<void> {
@@ -102,7 +109,7 @@ function fieldsOf(flags: Fields): Omit<Remembered, 'content'> {
   if (flags.visibility !== undefined && !visibility) {
     throw new OrchError(
       'usage',
-      `--visibility ${JSON.stringify(flags.visibility)} is not allowed: use ${VISIBILITIES.join(', ')}`,
+      `--visibility ${quoted(flags.visibility)} is not allowed: use ${VISIBILITIES.join(', ')}`,
     );
   }
   return {
@@ -117,15 +124,15 @@ function fieldsOf(flags: Fields): Omit<Remembered, 'content'> {
     ...(flags.pinned ? { pinned: true } : {}),
     ...(flags['if-version'] === undefined
       ? {}
-      : { ifVersion: parseWhole(flags['if-version'], '--if-version', 0, Number.MAX_SAFE_INTEGER) }),
+      : { ifVersion: parseInteger(flags['if-version'], '--if-version', 0, Number.MAX_SAFE_INTEGER) }),
   };
 }
 
 async function contentOf(words: readonly string[]): Promise<string> {
   if (words.length > 0 && !(words.length === 1 && words[0] === '-')) return words.join(' ');
   if (process.stdin.isTTY)
-    throw new OrchError('usage', 'nothing to remember', {
-      advice: 'give it as an argument, on stdin, or with --from',
+    throw new OrchError('usage', 'no text given', {
+      advice: 'give it as an argument, on stdin, or as a file with --from',
     });
   return (await readStdin()).trimEnd();
 }

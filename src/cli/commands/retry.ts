@@ -6,8 +6,7 @@ import { actorArg, actorOf, connectionArgs, jsonArg, withBus } from '../connecti
 import { printJson, printLine } from '../print.ts';
 
 export const retry = command({
-  name: 'retry',
-  description: 'Bring failed tasks back to their lanes, with their input and all their attempts.',
+  details: 'Each keeps its id, lane and input.',
   args: {
     ids: { type: 'positional', description: 'task ids' },
     ...jsonArg,

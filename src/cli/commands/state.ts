@@ -5,8 +5,6 @@ import { connectionArgs, jsonArg, withBus } from '../connection.ts';
 import { age, printJson, printLine, printTable, safe, stateText } from '../print.ts';
 
 export const state = command({
-  name: 'state',
-  description: 'Show one repository: who is at work on it, what runs and what waits.',
   args: {
     repo: { type: 'positional', required: true, description: 'the repository, as tasks name it' },
     ...jsonArg,
@@ -18,7 +16,7 @@ export const state = command({
     if (args.json) return printJson(now);
     const { repo, agents, running, pending } = now;
     printLine(
-      `${safe(repo)}: ${Object.keys(agents).length} at work, ${running.length} running, ${pending.length} waiting`,
+      `${safe(repo)}: ${Object.keys(agents).length} agents working, ${running.length} tasks running, ${pending.length} waiting`,
     );
     const tasks = [...running, ...pending];
     if (tasks.length === 0) return;

@@ -1,22 +1,21 @@
-// `orch status`: the cluster at a glance, once or again and again.
+// `orch status`: the cluster at a glance, once or every second.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../bus/index.ts';
 import { type ClusterStatus, type Finding, readStatus } from '../../cluster/index.ts';
 import { messageOf, PRIORITIES } from '../../protocol/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, interrupted, jsonArg, withBus } from '../connection.ts';
-import { nodeRow } from '../node-rows.ts';
+import { NODE_COLUMNS, nodeRow } from '../node-rows.ts';
 import { age, colors, isTerminal, printJson, printLine, safe, tableLines } from '../print.ts';
 
 const REDRAW_MS = 1_000;
 const PATIENCE_MS = 2_000;
 
 export const status = command({
-  name: 'status',
-  description:
-    'Show the cluster: server, streams, lanes, nodes, agents, who does the chores, and what is degraded and why.',
+  details:
+    'Lists what is degraded with the next step for each, then servers, nodes, lanes, streams, agents and chores.',
   args: {
-    watch: { type: 'boolean', alias: 'w', description: 'show it again each second until Ctrl-C' },
+    watch: { type: 'boolean', alias: 'w', description: 'repeat every second until Ctrl-C' },
     ...jsonArg,
     ...connectionArgs,
   },
@@ -26,7 +25,7 @@ export const status = command({
     'orch status --json | jq -r \'.degraded[] | "\\(.subject) \\(.message)"\'',
   ],
   async run(args) {
-    // What does not answer soon is a part of the picture too.
+    // A slow server is shown as slow, not waited for.
     const patience = args.timeout === undefined ? { timeoutMs: PATIENCE_MS } : {};
     await withBus(
       args,
@@ -45,7 +44,7 @@ async function watch(bus: Bus, asJson: boolean): Promise<void> {
   const signal = interrupted();
   while (!signal.aborted) {
     const began = performance.now();
-    // A server that is away is part of the picture.
+    // An unreachable server is shown, and tried again.
     const now = await readStatus(bus).catch((error: unknown) => messageOf(error));
     if (asJson) printJson(typeof now === 'string' ? { at: new Date().toISOString(), error: now } : now);
     else redraw(typeof now === 'string' ? [colors.red(now)] : statusLines(now));
@@ -54,7 +53,7 @@ async function watch(bus: Bus, asJson: boolean): Promise<void> {
   }
 }
 
-// From the top, line by line, then what is left of the picture before: no flicker, and nothing scrolls.
+// Overwrites line by line from the top, then clears the rest: no flicker, and nothing scrolls.
 function redraw(lines: readonly string[]): void {
   if (!isTerminal()) {
     for (const line of [...lines, '']) printLine(line);
@@ -64,7 +63,7 @@ function redraw(lines: readonly string[]): void {
   process.stdout.write(`\u001b[H${shown.map(line => `${line}\u001b[K\n`).join('')}\u001b[J`);
 }
 
-/** The picture as lines. */
+/** The status as lines for people. */
 export function statusLines(now: ClusterStatus): string[] {
   const { server, servers, streams, lanes, nodes, agents, chores, degraded } = now;
   const title = (text: string) => ['', colors.bold(text)];
@@ -76,20 +75,19 @@ export function statusLines(now: ClusterStatus): string[] {
       ? []
       : [
           ...title('SERVERS'),
-          ...servers.map(({ name, isUp }) => `${name}  ${isUp ? colors.green('up') : colors.red('away')}`),
+          ...servers.map(
+            ({ name, isUp }) => `${name}  ${isUp ? colors.green('up') : colors.red('unreachable')}`,
+          ),
         ]),
     ...title('NODES'),
     ...(nodes.length === 0
-      ? ['none: `orch worker` makes a machine one']
-      : tableLines(
-          ['NODE', 'STATE', 'RUNNING', 'CPU', 'MEM', 'HEARD', 'HOST', 'CAPABILITIES', 'AGENTS'],
-          nodes.map(nodeRow),
-        )),
+      ? ['none: start one with `orch worker`']
+      : tableLines(NODE_COLUMNS, nodes.map(nodeRow))),
     ...title('LANES'),
-    ...(lanes.length === 0 ? ['none: the first task to a lane creates it'] : laneLines(lanes)),
+    ...(lanes.length === 0 ? ['none: the first task of a lane creates it'] : laneLines(lanes)),
     ...title('STREAMS'),
     ...tableLines(
-      ['STREAM', 'MESSAGES', 'SIZE', 'COPIES', 'LEADER'],
+      ['STREAM', 'MESSAGES', 'SIZE', 'REPLICAS', 'LEADER'],
       streams.map(({ name, messages, bytes, replicas, peers }) => [
         name,
         String(messages),
@@ -99,8 +97,8 @@ export function statusLines(now: ClusterStatus): string[] {
       ]),
     ),
     '',
-    `${colors.bold('AGENTS')}  ${agents.length} owned, ${agents.filter(agent => agent.status === 'working').length} at work`,
-    `${colors.bold('CHORES')}  ${chores ? `${chores.node}, for ${age(chores.since)}${choreText(chores.chores)}` : 'nobody does them'}`,
+    `${colors.bold('AGENTS')}  ${agents.length} owned, ${agents.filter(agent => agent.status === 'working').length} working`,
+    `${colors.bold('CHORES')}  ${chores ? `${chores.node}, for ${age(chores.since)}${choreText(chores.chores)}` : 'no node does them'}`,
   ];
 }
 

@@ -1,16 +1,14 @@
-// `orch task <id>`: all there is to know about one.
+// `orch task <id>`
 import type { Bus } from '../../bus/index.ts';
-import { formatDuration, parseId } from '../../protocol/index.ts';
+import { parseId } from '../../protocol/index.ts';
 import { getTask, type OutputLine, taskHistory, taskOutput } from '../../tasks/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
-import { age, colors, printJson, printLine, printTable, safe, stateText } from '../print.ts';
+import { age, colors, limitsText, printJson, printLine, printTable, safe, stateText } from '../print.ts';
 
 const LINES_SHOWN = 20;
 
 export const task = command({
-  name: 'task',
-  description: 'Show one task: its record, its history and the end of its output.',
   args: {
     id: { type: 'positional', required: true, description: 'task id' },
     ...jsonArg,
@@ -38,12 +36,9 @@ export const task = command({
         ['published', `${record.createdAt} by ${record.createdBy} (${age(record.createdAt)} ago)`],
         [
           'attempt',
-          `${record.attempt}, ${record.maxAttempts} allowed${record.forgiven > 0 ? `, ${record.forgiven} do not count` : ''}`,
+          `${record.attempt}, ${record.maxAttempts} allowed${record.forgiven > 0 ? `, ${record.forgiven} not counted` : ''}`,
         ],
-        [
-          'limits',
-          `${formatDuration(record.timeoutMs)} a run${record.stallTimeoutMs > 0 ? `, ${formatDuration(record.stallTimeoutMs)} of silence` : ''}`,
-        ],
+        ['limits', limitsText(record)],
         ['node', record.node],
         ['not before', record.notBefore],
         ['reason', record.reason],
@@ -91,6 +86,6 @@ function printOutputEnd(id: string, output: readonly OutputLine[]): void {
   if (lines.length === 0) return;
   printLine();
   if (lines.length > LINES_SHOWN)
-    printLine(colors.dim(`... ${lines.length - LINES_SHOWN} lines before, see \`orch logs ${id}\``));
+    printLine(colors.dim(`... ${lines.length - LINES_SHOWN} lines above: \`orch logs ${id}\``));
   for (const line of lines.slice(-LINES_SHOWN)) printLine(line);
 }

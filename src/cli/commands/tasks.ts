@@ -1,4 +1,4 @@
-// `orch tasks`: the list.
+// `orch tasks`
 import {
   didYouMean,
   OrchError,
@@ -12,22 +12,36 @@ import { listTasks, type TaskFilter } from '../../tasks/index.ts';
 import { command } from '../command.ts';
 import { connectionArgs, jsonArg, withBus } from '../connection.ts';
 import { age, colors, printJson, printLine, printTable, safe, stateText } from '../print.ts';
-import { parseWhole } from '../task-flags.ts';
+import { parseInteger } from '../task-flags.ts';
 
 export const tasks = command({
-  name: 'tasks',
-  description: 'List tasks, oldest first.',
   args: {
-    state: { type: 'string', valueHint: 'a,b', description: `only these states: ${TASK_STATES.join(', ')}` },
-    lane: { type: 'string', valueHint: 'lane', description: 'only this lane, such as freebsd+rust or any' },
-    priority: { type: 'string', valueHint: 'p', description: 'only this priority' },
-    node: { type: 'string', valueHint: 'id', description: 'only tasks whose last attempt is or was there' },
-    repo: { type: 'string', valueHint: 'name', description: 'only tasks of this repository' },
-    'older-than': { type: 'string', valueHint: 'duration', description: 'only tasks published longer ago' },
+    state: {
+      type: 'string',
+      valueHint: 'a,b',
+      description: `only these states: ${TASK_STATES.join(', ')} (default: all)`,
+    },
+    lane: {
+      type: 'string',
+      valueHint: 'lane',
+      description: 'only this lane, such as freebsd+rust or any (default: all)',
+    },
+    priority: { type: 'string', valueHint: 'p', description: 'only this priority (default: all)' },
+    node: {
+      type: 'string',
+      valueHint: 'id',
+      description: 'only tasks whose last attempt is or was on this node (default: all)',
+    },
+    repo: { type: 'string', valueHint: 'name', description: 'only tasks of this repository (default: all)' },
+    'older-than': {
+      type: 'string',
+      valueHint: 'duration',
+      description: 'only tasks published longer ago than this (default: all)',
+    },
     limit: {
       type: 'string',
       valueHint: 'n',
-      description: 'show the newest n of them (default 100 for people, all for --json)',
+      description: 'only the newest n (default 100; all with --json)',
     },
     ...jsonArg,
     ...connectionArgs,
@@ -53,7 +67,7 @@ export const tasks = command({
         ? args.json
           ? Number.POSITIVE_INFINITY
           : 100
-        : parseWhole(args.limit, '--limit', 1, 1_000_000);
+        : parseInteger(args.limit, '--limit', 1, 1_000_000);
     const all = await withBus(args, bus => listTasks(bus, filter));
     const shown = all.slice(-limit);
     if (args.json) return printJson(shown);
@@ -75,7 +89,8 @@ export const tasks = command({
         safe(task.description ?? '').replace(/\s+/g, ' '),
       ]),
     );
-    if (shown.length < all.length) printLine(`... and ${all.length - shown.length} older ones (--limit)`);
+    if (shown.length < all.length)
+      printLine(`... and ${all.length - shown.length} older; use --limit to list more`);
   },
 });
 

@@ -1,4 +1,4 @@
-// `orch transition <id> <to>`: how a task that was claimed by hand goes.
+// `orch transition <id> <to>`: for tasks that were claimed with `orch claim`.
 import { didYouMean, formatDuration, messageOf, OrchError, parseId, quoted } from '../../protocol/index.ts';
 import { type Attempt, resumeAttempt, ticketOf, type Written } from '../../tasks/index.ts';
 import { command } from '../command.ts';
@@ -6,17 +6,17 @@ import { connectionArgs, jsonArg, withBus } from '../connection.ts';
 import { printJson, printLine } from '../print.ts';
 import { dropTicket, loadTicket, saveTicket } from '../tickets.ts';
 
-const WORDS = ['renew', 'started', 'blocked', 'done', 'failed', 'later', 'released'] as const;
-type Word = (typeof WORDS)[number];
+const STEP_NAMES = ['renew', 'started', 'blocked', 'done', 'failed', 'later', 'released'] as const;
+type Step = (typeof STEP_NAMES)[number];
 
 interface Details {
   result: unknown;
   reason: string;
 }
 
-const STEPS: Record<Exclude<Word, 'renew'>, (attempt: Attempt, details: Details) => Promise<Written>> = {
+const STEPS: Record<Exclude<Step, 'renew'>, (attempt: Attempt, details: Details) => Promise<Written>> = {
   started: attempt => attempt.started(),
-  blocked: (attempt, { reason }) => attempt.blocked(reason || 'waits for an answer'),
+  blocked: (attempt, { reason }) => attempt.blocked(reason || 'waiting for an answer'),
   done: (attempt, { result }) => attempt.done(result),
   failed: (attempt, { reason }) => attempt.fail({ reason: 'error', error: reason || 'failed' }),
   later: (attempt, { reason }) =>
@@ -26,21 +26,21 @@ const STEPS: Record<Exclude<Word, 'renew'>, (attempt: Attempt, details: Details)
 };
 
 export const transition = command({
-  name: 'transition',
-  description: 'Renew the lease of a task that you claimed, or say how it goes.',
+  details:
+    'For tasks that were claimed with `orch claim`. Each call renews the lease until the task ends. `later` gives\nthe task back for another attempt after a pause, `released` at once; neither counts as an attempt.',
   args: {
     id: { type: 'positional', required: true, description: 'task id' },
-    to: { type: 'positional', required: true, description: `${WORDS.join(', ')}` },
-    result: { type: 'string', valueHint: 'json|text', description: 'with done: the result' },
+    to: { type: 'positional', required: true, description: STEP_NAMES.join(', ') },
+    result: { type: 'string', valueHint: 'json|text', description: 'with done: the result (default none)' },
     reason: {
       type: 'string',
       valueHint: 'text',
-      description: 'with blocked, failed, later, released: the question or why',
+      description: 'with blocked: the question; with failed, later, released: why',
     },
     ticket: {
       type: 'string',
       valueHint: 'json',
-      description: 'a ticket from another machine (`orch claim --json`)',
+      description: 'ticket of a claim on another machine, from `orch claim --json` (default: as saved here)',
     },
     ...jsonArg,
     ...connectionArgs,
@@ -52,7 +52,7 @@ export const transition = command({
   ],
   async run(args) {
     const id = parseId(args.id, 'task id');
-    const to = parseWord(args.to);
+    const to = parseStep(args.to);
     const ticket = await loadTicket(id, args.ticket);
     await withBus(args, async bus => {
       const attempt = await resumeAttempt(bus, ticket);
@@ -62,7 +62,7 @@ export const transition = command({
           reason: args.reason ?? '',
         });
         if (written === 'fenced')
-          throw new OrchError('conflict', `task ${id} was taken by somebody else just now`);
+          throw new OrchError('conflict', `the lease on task ${id} was lost; its outcome is discarded`);
       }
       if (attempt.isOver) await dropTicket(id);
       else {
@@ -81,13 +81,13 @@ export const transition = command({
   },
 });
 
-function parseWord(text: string): Word {
-  const word = WORDS.find(known => known === text);
-  if (word) return word;
+function parseStep(text: string): Step {
+  const step = STEP_NAMES.find(known => known === text);
+  if (step) return step;
   throw new OrchError(
     'usage',
-    `transition ${quoted(text)} is not allowed: use ${WORDS.join(', ')}`,
-    didYouMean(text, WORDS),
+    `transition ${quoted(text)} is not allowed: use ${STEP_NAMES.join(', ')}`,
+    didYouMean(text, STEP_NAMES),
   );
 }
 

@@ -11,58 +11,56 @@ import {
   LEASE_MS_MIN,
   OrchError,
   parseDuration,
-  quoted,
   SAFE_SERVER_VERSION,
 } from '../../protocol/index.ts';
 import { findServer, type ServerBinary, startServer } from '../../server/index.ts';
 import { command } from '../command.ts';
 import { drain, openLog, startedUnless, stopSignals } from '../daemon.ts';
 import { colors, printLine } from '../print.ts';
-import { parseWhole } from '../task-flags.ts';
+import { parseInteger } from '../task-flags.ts';
 import { configArg, parseWorkerFlags, startDaemon, workerArgs } from '../worker-flags.ts';
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '::1'];
 
 export const up = command({
-  name: 'up',
-  description:
-    'Run a NATS server with JetStream and a worker on this machine, until Ctrl-C drains and stops both.',
+  details:
+    'Stays in the foreground. The first Ctrl-C drains the worker and stops both; the second stops them now.',
   args: {
     ...workerArgs,
     ...configArg,
     port: {
       type: 'string',
       valueHint: 'n',
-      description: 'port of the server (default 4222; 0 = a free one)',
+      description: 'port of the server, 0 = a free one (default 4222)',
     },
     listen: {
       type: 'string',
       valueHint: 'address',
-      description: 'address of the server (default 127.0.0.1); any other takes a token',
+      description: 'address of the server; any but loopback requires a token (default 127.0.0.1)',
     },
     data: {
       type: 'string',
       valueHint: 'folder',
-      description: "where the server keeps its data (default: the user's data folder)",
+      description: "folder for the server's data (default: in the user's data folder)",
     },
     sync: {
       type: 'string',
       valueHint: 'always|duration',
-      description: 'when writes reach the disk (default always, before they are acknowledged)',
+      description: 'sync writes to disk before each acknowledgement, or this often (default always)',
     },
     lease: {
       type: 'string',
       valueHint: 'duration',
-      description: 'how long an attempt may stay silent; fixed at the first start (default 15s)',
+      description: 'lease of attempts; fixed at the first start (default 15s)',
     },
     'nats-server': {
       type: 'string',
       valueHint: 'file',
-      description: 'nats-server to run (ORCH_NATS_SERVER; default: PATH, then a download)',
+      description: 'nats-server to run (default ORCH_NATS_SERVER, then PATH, then a download)',
     },
     'allow-old-server': {
       type: 'boolean',
-      description: `listen beyond loopback with a server older than ${SAFE_SERVER_VERSION}`,
+      description: `listen beyond loopback also with a nats-server older than ${SAFE_SERVER_VERSION}`,
     },
   },
   examples: ['orch up', 'orch up --caps rust,linux --concurrency 4', 'orch up --listen 0.0.0.0 --sync 1s'],
@@ -71,7 +69,7 @@ export const up = command({
     const settings = parseWorkerFlags(flags);
     const host = args.listen ?? '127.0.0.1';
     const isLocal = LOOPBACK.includes(host);
-    const port = args.port === undefined ? 4222 : parseWhole(args.port, '--port', 0, 65_535);
+    const port = args.port === undefined ? 4222 : parseInteger(args.port, '--port', 0, 65_535);
     const leaseMs =
       args.lease === undefined
         ? undefined
@@ -96,7 +94,7 @@ export const up = command({
       closing.unshift(() => bus.close());
       const running = await startedUnless(startDaemon(bus, settings, log), signals, server.exited);
       if (!running) {
-        throw new OrchError('unavailable', 'nats-server ended by itself, or did not answer', {
+        throw new OrchError('unavailable', 'nats-server ended, or did not answer', {
           advice: `see ${join(dataDir, 'nats-server.log')}`,
         });
       }
@@ -105,7 +103,7 @@ export const up = command({
       await drain(running, ended === 'signal' ? settings.drainTimeoutMs : 0, signals);
       if (ended instanceof OrchError) throw ended;
       if (ended !== 'signal') {
-        throw new OrchError('unavailable', 'nats-server ended by itself', {
+        throw new OrchError('unavailable', 'nats-server ended', {
           advice: `see ${join(dataDir, 'nats-server.log')}`,
         });
       }
@@ -133,14 +131,12 @@ function refuseOld({ path, version }: ServerBinary, host: string): void {
   if (compareVersions(version, SAFE_SERVER_VERSION) >= 0) return;
   throw new OrchError(
     'unsupported',
-    `nats-server ${version} (${path}) has published vulnerabilities and shall not listen on ${quoted(host)}`,
-    {
-      advice: `put ${SAFE_SERVER_VERSION} or newer on PATH or name it with --nats-server; --allow-old-server does it all the same`,
-    },
+    `nats-server ${version} (${path}) has known vulnerabilities; refusing to listen on ${host}`,
+    { advice: `upgrade to ${SAFE_SERVER_VERSION} or newer, or pass --allow-old-server` },
   );
 }
 
-// Kept with the data, so that machines that joined stay joined.
+// Kept with the data, so that machines that joined can join again after a restart.
 async function tokenIn(dataDir: string): Promise<string> {
   const file = join(dataDir, 'token');
   const known = await readFile(file, 'utf8').catch(() => undefined);
@@ -164,6 +160,6 @@ function printWelcome(binary: ServerBinary, url: string, token: string | undefin
     line('second machine', `NATS_TOKEN=${token} orch worker -s nats://${hostname()}:${port} --caps rust`);
     return;
   }
-  line('', 'to be reached without ssh, start with --listen 0.0.0.0');
+  line('', 'start with --listen 0.0.0.0 to be reachable without ssh');
   line('second machine', `ssh -fNL 4222:127.0.0.1:${port} ${hostname()} && orch worker --caps rust`);
 }

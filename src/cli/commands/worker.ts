@@ -1,4 +1,4 @@
-// `orch worker`: the daemon on each machine.
+// `orch worker`: the daemon of a machine.
 import { type Bus, type BusOptions, DEFAULT_SERVER, openBus } from '../../bus/index.ts';
 import { resolveServer, withConfigFile } from '../../config/index.ts';
 import type { Logger } from '../../daemon/index.ts';
@@ -9,9 +9,7 @@ import { drain, openLog, startedUnless, stopSignals } from '../daemon.ts';
 import { configArg, parseWorkerFlags, startDaemon, workerArgs } from '../worker-flags.ts';
 
 export const worker = command({
-  name: 'worker',
-  description:
-    'Run the tasks that this machine is capable of, until SIGTERM or Ctrl-C drains it; a second one stops it now.',
+  details: 'The first SIGTERM or Ctrl-C drains it, the second stops it now.',
   args: { ...workerArgs, ...configArg, ...provisionArgs, ...connectionArgs },
   examples: [
     'orch worker --caps freebsd,rust',
@@ -25,10 +23,11 @@ export const worker = command({
     const server = resolveServer(flags);
     const signals = stopSignals();
     const bus = await Promise.race([connect(server, log), signals.first]);
-    if (bus === 'signal') throw new OrchError('interrupted', 'stopped while no server answered');
+    if (bus === 'signal') throw new OrchError('interrupted', 'stopped before a server answered');
     try {
       const running = await startedUnless(startDaemon(bus, settings, log), signals);
-      if (!running) throw new OrchError('interrupted', 'stopped while the server was away');
+      if (!running)
+        throw new OrchError('interrupted', 'stopped before the node was ready: the server did not answer');
       const ended = await Promise.race([signals.first, running.daemon.taken]);
       await drain(running, settings.drainTimeoutMs, signals);
       if (ended !== 'signal') throw ended;
@@ -38,13 +37,13 @@ export const worker = command({
   },
 });
 
-// A server that is not there yet is waited for.
+// Waits for a server that is not up yet.
 async function connect(server: BusOptions, log: Logger): Promise<Bus> {
   const timer = setTimeout(
     () =>
       log.warn(
         { servers: (server.servers ?? [DEFAULT_SERVER]).map(withoutCredentials) },
-        'no server answers yet; trying on',
+        'no server answers yet; retrying',
       ),
     3_000,
   );

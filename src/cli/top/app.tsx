@@ -17,7 +17,7 @@ export function App({ store, onAct }: { store: Store; onAct(act: Act | 'quit'): 
       const isQuestion = next.asking !== store.get().asking;
       store.set(next);
       if (act) onAct(act);
-      // What was typed before a question could be read is no answer to it.
+      // A key typed before the question could be read is no answer to it.
       if (isQuestion) break;
     }
   });
@@ -66,7 +66,7 @@ const CONTROL: Readonly<Record<string, Key>> = {
   '\u0003': 'ctrl-c',
 };
 
-// Keys that are typed fast, or come over a slow line, come together; an escape before another looks like Alt.
+// Keys typed fast, or over a slow line, arrive together; escape followed by another key looks like Alt.
 function keysOf(input: string, key: InkKey): Key[] {
   if (key.ctrl) return input === 'c' ? ['ctrl-c'] : [];
   const named = NAMED.find(([name]) => key[name] === true)?.[1];

@@ -1,4 +1,4 @@
-// What stands at the top and at the bottom: the server and how the cluster is, what was asked or said, the keys.
+// The bars at the top and at the bottom: server and health; question, notice or keys.
 import { Box } from 'ink';
 import { colors } from '../print.ts';
 import { Cell } from './cell.tsx';
@@ -8,13 +8,13 @@ import { oneLine } from './text.ts';
 export function TopBar({ picture }: { picture: Picture }) {
   const { status, trouble, columns } = picture;
   const { server } = status ?? {};
-  const place = server
+  const header = server
     ? `${server.cluster ? `cluster ${oneLine(server.cluster)}, ` : ''}${oneLine(server.url)}  nats-server ${oneLine(server.version)}, ${server.rttMs} ms`
     : 'reading ...';
   const at = status ? colors.dim(status.at.slice(11, 19)) : '';
   return (
     <Box flexDirection="column">
-      <Cell text={`${colors.bold('orch')} ${at}  ${place}`} width={columns} />
+      <Cell text={`${colors.bold('orch')} ${at}  ${header}`} width={columns} />
       <Cell text={trouble === undefined ? health(picture) : colors.red(oneLine(trouble))} width={columns} />
     </Box>
   );

@@ -1,10 +1,10 @@
-// One cell of the screen: a text, cut to its width.
+// One cell of the screen: text cut to a width.
 import cliTruncate from 'cli-truncate';
 import { Box, Text, Transform } from 'ink';
 
 /**
- * Ink keeps every text that it has ever measured. What changes all the time is therefore given to it as it paints, in
- * place of a blank, whose size is known.
+ * Ink caches every text that it has measured. So changing text is passed as it paints, in place of a blank whose size
+ * is known.
  */
 export function Cell({ text, width }: { text: string; width: number }) {
   if (width < 1) return null;

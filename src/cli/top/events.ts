@@ -1,4 +1,4 @@
-// Events as short lines.
+// Reads events and turns them into short lines.
 import {
   AgentEntry,
   isFinal,
@@ -13,13 +13,13 @@ import type { EventLine } from './picture.ts';
 import { oneLine } from './text.ts';
 
 /** An event, and the task as it is after it. */
-export interface Heard {
+export interface EventRead {
   line: EventLine;
   task: TaskRecord | undefined;
 }
 
-/** Reads what came on `events.>`. What is not an entry shows by its subject. */
-export function readEvent(key: string, subject: string, bytes: Uint8Array): Heard {
+/** Reads a message of `events.>`. One that is no entry of a journal is shown by its subject. */
+export function readEvent(key: string, subject: string, bytes: Uint8Array): EventRead {
   const value = tryDecode(bytes);
   const task = JournalEntry.safeParse(value).data;
   if (task) return { line: taskEvent(key, task), task: task.task };
@@ -30,15 +30,15 @@ export function readEvent(key: string, subject: string, bytes: Uint8Array): Hear
 }
 
 function taskEvent(key: string, { at, type, actor, task }: JournalEntry): EventLine {
-  const said = task.error ?? task.question ?? task.reason ?? (type === 'queued' ? task.description : '');
+  const why = task.error ?? task.question ?? task.reason ?? (type === 'queued' ? task.description : '');
   const attempt = task.attempt > 1 ? ` #${task.attempt}` : '';
-  const place = type === 'queued' ? task.lane : actor;
+  const source = type === 'queued' ? task.lane : actor;
   return {
     key,
     at,
     who: oneLine(task.id),
     what: `${type === task.state || isFinal(task.state) ? stateText(task.state) : type}${attempt}`,
-    why: `${colors.dim(oneLine(place))} ${oneLine(said)}`,
+    why: `${colors.dim(oneLine(source))} ${oneLine(why)}`,
     target: { kind: 'task', id: task.id },
   };
 }

@@ -1,16 +1,16 @@
-// What is told of an open task, node or lane above its list or its output.
+// The lines about an open task, node or lane, above its list or its output.
 import type { NodeView } from '../../nodes/index.ts';
 import { formatDuration, type TaskRecord } from '../../protocol/index.ts';
 import type { JournalLine } from '../../tasks/index.ts';
-import { nodeStateText } from '../node-rows.ts';
-import { age, colors, stateText } from '../print.ts';
+import { lastSeenText, nodeStateText } from '../node-rows.ts';
+import { age, colors, limitsText, stateText } from '../print.ts';
 import { foundOf, type Page, type Picture } from './picture.ts';
 import { oneLine } from './text.ts';
 
 /** `orch task` shows the whole history. */
 const HISTORY_SHOWN = 6;
 
-/** Lines about the open page's subject, the most telling first. */
+/** Lines about what is open, the most important first. */
 export function factLines(picture: Picture, page: Page): string[] {
   const found = foundOf(picture);
   if (found?.kind === 'missing') return [colors.red(oneLine(found.why))];
@@ -19,7 +19,7 @@ export function factLines(picture: Picture, page: Page): string[] {
       return found?.kind === 'task' ? taskFacts(found.record, found.history) : [colors.dim('reading ...')];
     case 'node': {
       const view = picture.status?.nodes.find(({ id }) => id === page.id);
-      return view ? nodeFacts(picture, view) : ['it is gone'];
+      return view ? nodeFacts(picture, view) : ['this node is gone'];
     }
     case 'lane':
       return laneFacts(picture, page);
@@ -30,8 +30,7 @@ const fact = (name: string, value: string): string => `${colors.dim(name.padEnd(
 
 function taskFacts(record: TaskRecord, history: readonly JournalLine[]): string[] {
   const { state, priority, lane, attempt, maxAttempts, forgiven, node, createdAt, createdBy } = record;
-  const limits = `${formatDuration(record.timeoutMs)} a run${record.stallTimeoutMs > 0 ? `, ${formatDuration(record.stallTimeoutMs)} of silence` : ''}`;
-  const said = [record.error, record.question, record.reason].find(Boolean);
+  const why = [record.error, record.question, record.reason].find(Boolean);
   const result = record.result === undefined ? undefined : JSON.stringify(record.result);
   return [
     fact(
@@ -40,8 +39,8 @@ function taskFacts(record: TaskRecord, history: readonly JournalLine[]): string[
     ),
     ...(record.description ? [fact('description', oneLine(record.description))] : []),
     fact('lane', oneLine(`${priority} ${lane}`)),
-    fact('published', `${age(createdAt)} ago by ${oneLine(createdBy)}, ${limits}`),
-    ...(said ? [fact('because', oneLine(said))] : []),
+    fact('published', `${age(createdAt)} ago by ${oneLine(createdBy)}, ${limitsText(record)}`),
+    ...(why ? [fact('why', oneLine(why))] : []),
     ...(result ? [fact('result', oneLine(result))] : []),
     '',
     ...historyLines(history),
@@ -51,7 +50,7 @@ function taskFacts(record: TaskRecord, history: readonly JournalLine[]): string[
 function historyLines(history: readonly JournalLine[]): string[] {
   const before = history.length - HISTORY_SHOWN;
   return [
-    ...(before > 0 ? [colors.dim(`... ${before} entries before`)] : []),
+    ...(before > 0 ? [colors.dim(`... ${before} earlier entries`)] : []),
     ...history.slice(-HISTORY_SHOWN).map(({ at, type, actor, task }) => {
       const why = oneLine(task.error ?? task.reason ?? '');
       return `${colors.dim(at.slice(0, 19).replace('T', ' '))}  ${type.padEnd(10)} ${oneLine(actor)}  ${why}`;
@@ -60,16 +59,16 @@ function historyLines(history: readonly JournalLine[]): string[] {
 }
 
 function nodeFacts({ status }: Picture, view: NodeView): string[] {
-  const { record, answer, why } = view;
-  const heard = `heard of ${age(view.heardAt.toISOString())} ago${answer ? `, answers in ${answer.roundTripMs.toFixed(1)} ms` : ''}`;
-  const lines = [fact('state', [nodeStateText(view), heard, oneLine(why ?? '')].filter(Boolean).join('  '))];
+  const { record, why } = view;
+  const seen = `last seen ${lastSeenText(view)}`;
+  const lines = [fact('state', [nodeStateText(view), seen, oneLine(why ?? '')].filter(Boolean).join('  '))];
   if (!record) return lines;
   const { host, os, arch, pid, version, protocol, startedAt, capacity, metrics, capabilities } = record;
   const labels = Object.entries(record.labels).map(([key, value]) => `${key}=${value}`);
   const agents = (status?.agents ?? []).filter(({ owner }) => owner === view.id);
   return [
     ...lines,
-    fact('host', oneLine(`${host}, ${os} ${arch}, process ${pid}, for ${age(startedAt)}`)),
+    fact('host', oneLine(`${host}, ${os} ${arch}, process ${pid}, started ${age(startedAt)} ago`)),
     fact('orch', oneLine(`${version}, protocol ${protocol.min}-${protocol.max}`)),
     fact(
       'running',
@@ -85,7 +84,7 @@ function nodeFacts({ status }: Picture, view: NodeView): string[] {
 
 function laneFacts(picture: Picture, page: Page): string[] {
   const lane = picture.status?.lanes.find(({ consumer }) => consumer === page.id);
-  if (!lane) return ['it is gone'];
+  if (!lane) return ['this lane is gone'];
   const found = foundOf(picture);
   const left = found?.kind === 'lane' ? found.total - found.tasks.length : 0;
   const needs = lane.lane === 'any' ? 'nothing' : oneLine(lane.lane.replaceAll('+', ', '));
@@ -94,8 +93,8 @@ function laneFacts(picture: Picture, page: Page): string[] {
     fact('waiting', `${lane.waiting}, in flight ${lane.inFlight}, lease ${formatDuration(lane.leaseMs)}`),
     fact(
       'served',
-      lane.isServed ? `${lane.idleWorkers} idle workers` : colors.yellow('by no live node that takes tasks'),
+      lane.isServed ? `${lane.idleWorkers} idle workers` : colors.yellow('no live node can serve it'),
     ),
-    ...(left > 0 ? [colors.dim(`the oldest that wait, and ${left} more`)] : []),
+    ...(left > 0 ? [colors.dim(`the oldest waiting tasks; ${left} more are not listed`)] : []),
   ];
 }

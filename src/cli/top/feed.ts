@@ -1,6 +1,6 @@
-// Brings news of the cluster to the store: all of it once a second, events as they come.
-// Promises: never two rounds at once; at most half of the time is spent asking; what comes faster than a person can
-// read is left out; a server that is away is said to be, and waited for.
+// Feeds the store: reads the cluster once a second, and follows events as they come.
+// Promises: reads never overlap; at most half of the time is spent reading; events that come faster than a person can
+// read are left out; an unreachable server is reported, and tried again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../bus/index.ts';
 import { readStatus } from '../../cluster/index.ts';
@@ -14,25 +14,25 @@ import {
 } from '../../protocol/index.ts';
 import { getTask, listTasks, type TaskLine, taskHistory } from '../../tasks/index.ts';
 import { perform } from './acts.ts';
-import type { Heard } from './events.ts';
+import type { EventRead } from './events.ts';
 import { Listener } from './listener.ts';
 import { OutputTail, readLastLines } from './output.ts';
-import { type Act, type Found, type News, type Notice, openPage, type Target } from './picture.ts';
+import { type Act, type Found, type Notice, openPage, type Target, type Update } from './picture.ts';
 import type { Store } from './store.ts';
 import { shownTasks } from './view.ts';
 
-const ROUND_MS = 1_000;
-/** A server that takes longer than this to answer is said to. */
+const READ_EVERY_MS = 1_000;
+/** A server that takes longer than this to answer is reported. */
 const LATE_MS = 2_000;
-/** Events tell what becomes of the tasks; their list is read again this often all the same, for a word may be lost. */
+/** Events keep the list of tasks current; it is read again this often all the same, since an event can be lost. */
 const LIST_MS = 10_000;
-/** Where the list takes long to read, it is read for no more than a twentieth of the time ... */
+/** Where reading the list takes long, it takes no more than a twentieth of the time ... */
 const LIST_PAUSE = 20;
-/** ... or a fifth, where events were left out or the tasks that wait are looked at. */
+/** ... or a fifth, where events were left out or waiting tasks are shown. */
 const LIST_PAUSE_STALE = 4;
-/** A round takes less, unless the server is away. */
+/** A read takes less, unless the server is unreachable. */
 const STOP_MS = 1_000;
-/** Of the tasks that wait in an open lane, the oldest so many are kept. */
+/** Of the waiting tasks of an open lane, the oldest are kept, up to this number. */
 const WAITING_MAX = 500;
 
 const ACTIVE = TASK_STATES.filter(isActive);
@@ -46,12 +46,12 @@ export class Feed {
   readonly #closing: (() => void)[] = [];
   #hurry = new AbortController();
   #reconnects = 0;
-  /** When the list of tasks is to be read again, and how long it took. */
+  /** When the list of tasks is due, and how long the last read of it took. */
   #listAt = 0;
   #listTookMs = 0;
-  /** What is heard of tasks while their list is read: the list may be older than that. */
+  /** Tasks whose events came while their list was being read: the list may be older. */
   #meanwhile: TaskRecord[] | undefined;
-  #rounds: Promise<void> | undefined;
+  #reading: Promise<void> | undefined;
   #page: Target | undefined;
   #tail: { id: string; output: OutputTail } | undefined;
 
@@ -62,31 +62,31 @@ export class Feed {
   }
 
   start(): void {
-    const listener = new Listener(this.#bus, (heard, isComplete) => this.#onHeard(heard, isComplete));
+    const listener = new Listener(this.#bus, (events, isComplete) => this.#onEvents(events, isComplete));
     this.#closing.push(
       () => listener.stop(),
       this.#bus.server.onReconnect(() => this.#onReconnect()),
       this.#store.subscribe(() => this.#onPicture()),
     );
-    this.#rounds = this.#run();
+    this.#reading = this.#run();
   }
 
-  /** Nothing is heard any more. Resolves when nothing is asked any more, or where no answer comes. */
+  /** Stops at once. Resolves when no request is under way, or when no answer can be expected. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#hurry.abort();
     for (const close of this.#closing.splice(0)) close();
     if (this.#store.get().trouble !== undefined) return;
-    // A request that is made when the connection is closed already holds up the exit until it times out.
-    await Promise.race([this.#rounds, sleep(STOP_MS, undefined, { ref: false })]);
+    // A request that is made after the connection closed would delay the exit until it times out.
+    await Promise.race([this.#reading, sleep(STOP_MS, undefined, { ref: false })]);
   }
 
-  /** The next round begins now, or as soon as the one under way ends. */
+  /** Starts the next read now, or as soon as the one under way ends. */
   hurry(): void {
     this.#hurry.abort();
   }
 
-  /** Does what was asked for, and says what came of it. */
+  /** Carries out an act, and shows its outcome. */
   async act(act: Act): Promise<void> {
     this.#notice({ text: `${act.verb} ${act.verb === 'cancel' ? act.task : act.node} ...`, isError: false });
     this.#notice(await perform(this.#bus, act, this.#actor));
@@ -98,20 +98,20 @@ export class Feed {
     while (!signal.aborted) {
       this.#hurry = new AbortController();
       const began = performance.now();
-      await this.#round();
+      await this.#readAll();
       const tookMs = performance.now() - began;
-      const pauseMs = Math.max(ROUND_MS - tookMs, tookMs);
+      const pauseMs = Math.max(READ_EVERY_MS - tookMs, tookMs);
       await sleep(pauseMs, undefined, { signal: this.#hurry.signal }).catch(() => {});
     }
   }
 
-  async #round(): Promise<void> {
+  async #readAll(): Promise<void> {
     const began = performance.now();
     const late = setInterval(() => {
       const waitedMs = performance.now() - began;
       if (waitedMs >= LATE_MS) this.#trouble(`waiting for the server, ${Math.round(waitedMs / 1_000)} s`);
     }, 500);
-    // All are waited for, also when one fails: the next round must not meet them.
+    // Waits for all, also when one fails: reads must not overlap.
     const parts = await Promise.allSettled([this.#readStatus(), this.#readTasks(), this.#readTask()]);
     clearInterval(late);
     const failed = parts.find(({ status }) => status === 'rejected');
@@ -121,16 +121,16 @@ export class Feed {
 
   async #readStatus(): Promise<void> {
     const status = await readStatus(this.#bus);
-    this.#hear({ type: 'status', status });
+    this.#update({ type: 'status', status });
   }
 
   async #readTasks(): Promise<void> {
     if (performance.now() >= this.#listAt) await this.#readList();
     const lines = await readLastLines(this.#bus, shownTasks(this.#store.get()));
-    this.#hear({ type: 'lines', lines });
+    this.#update({ type: 'lines', lines });
   }
 
-  // The dearest thing to read: it takes the board of all tasks that there ever were.
+  // The most expensive read: the whole board.
   async #readList(): Promise<void> {
     const began = performance.now();
     this.#listAt = Number.POSITIVE_INFINITY;
@@ -138,10 +138,10 @@ export class Feed {
     const page = openPage(this.#store.get());
     const states = page?.kind === 'lane' ? [...ACTIVE, ...WAITING] : ACTIVE;
     const tasks = await listTasks(this.#bus, { states });
-    this.#hear({ type: 'tasks', tasks: tasks.filter(({ state }) => isActive(state)) });
-    this.#hear({ type: 'changed', tasks: this.#meanwhile });
+    this.#update({ type: 'tasks', tasks: tasks.filter(({ state }) => isActive(state)) });
+    this.#update({ type: 'changed', tasks: this.#meanwhile });
     this.#meanwhile = undefined;
-    if (page?.kind === 'lane') this.#hear({ type: 'found', found: waitingIn(page.id, tasks) });
+    if (page?.kind === 'lane') this.#update({ type: 'found', found: waitingIn(page.id, tasks) });
     this.#listTookMs = performance.now() - began;
     this.#listWithin(Math.max(LIST_MS, LIST_PAUSE * this.#listTookMs));
   }
@@ -164,14 +164,14 @@ export class Feed {
         taskHistory(this.#bus, id),
         this.#tail.output.read(),
       ]);
-      this.#hear({ type: 'found', found: { kind: 'task', id, record, history, output } });
+      this.#update({ type: 'found', found: { kind: 'task', id, record, history, output } });
     } catch (error) {
       if (!(error instanceof OrchError && error.code === 'not_found')) throw error;
-      this.#hear({ type: 'found', found: { kind: 'missing', id, why: error.message } });
+      this.#update({ type: 'found', found: { kind: 'missing', id, why: error.message } });
     }
   }
 
-  // What is opened is read at once.
+  // Reads what was opened at once.
   #onPicture(): void {
     const page = openPage(this.#store.get());
     if (page?.kind === this.#page?.kind && page?.id === this.#page?.id) return;
@@ -180,12 +180,12 @@ export class Feed {
     if (page) this.hurry();
   }
 
-  #onHeard(heard: readonly Heard[], isComplete: boolean): void {
-    const tasks = heard.flatMap(({ task }) => task ?? []);
-    this.#hear({ type: 'events', events: heard.map(({ line }) => line) });
-    this.#hear({ type: 'changed', tasks });
+  #onEvents(events: readonly EventRead[], isComplete: boolean): void {
+    const tasks = events.flatMap(({ task }) => task ?? []);
+    this.#update({ type: 'events', events: events.map(({ line }) => line) });
+    this.#update({ type: 'changed', tasks });
     this.#meanwhile?.push(...tasks);
-    // What waits in a lane is not followed by events.
+    // Events do not keep the waiting tasks of a lane current.
     const isWaitingChanged = tasks.length > 0 && openPage(this.#store.get())?.kind === 'lane';
     if (!isComplete || isWaitingChanged) this.#listWithin(LIST_PAUSE_STALE * this.#listTookMs);
   }
@@ -193,22 +193,22 @@ export class Feed {
   #onReconnect(): void {
     const key = `reconnect ${++this.#reconnects}`;
     const at = new Date().toISOString();
-    const said = { who: '', what: 'reconnected', why: 'what happened in between is not shown' };
-    this.#hear({ type: 'events', events: [{ key, at, target: undefined, ...said }] });
+    const text = { who: '', what: 'reconnected', why: 'events in between are not shown' };
+    this.#update({ type: 'events', events: [{ key, at, target: undefined, ...text }] });
     this.#listWithin(0);
     this.hurry();
   }
 
   #trouble(trouble: string | undefined): void {
-    this.#hear({ type: 'trouble', trouble });
+    this.#update({ type: 'trouble', trouble });
   }
 
   #notice(notice: Notice): void {
-    this.#hear({ type: 'notice', notice });
+    this.#update({ type: 'notice', notice });
   }
 
-  #hear(news: News): void {
-    if (!this.#stopping.signal.aborted) this.#store.hear(news);
+  #update(update: Update): void {
+    if (!this.#stopping.signal.aborted) this.#store.update(update);
   }
 }
 

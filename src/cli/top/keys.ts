@@ -1,4 +1,4 @@
-// What the keys do: each makes another picture of the one before, and some ask something of the cluster.
+// What the keys do: each changes the picture, and some also act on the cluster.
 import { activeCursor, activeList, select, selectedIndex, targetOf } from './lists.ts';
 import { type Act, foundOf, openPage, PANES, type Picture, withPage } from './picture.ts';
 
@@ -16,25 +16,25 @@ export interface Pressed {
   act?: Act | 'quit';
 }
 
-/** All keys, for the help. */
+/** All keys, for the help page. */
 export const KEYS: readonly (readonly [key: string, does: string])[] = [
-  ['up k, down j', 'move; page up, page down; g and G go to the ends'],
-  ['tab, shift-tab', 'go to the next pane, or back to the one before'],
-  ['enter', 'open the selected task, node or lane, or the one of an event'],
+  ['up k, down j', 'move; page up and down too; g and G go to the ends'],
+  ['tab, shift-tab', 'go to the next or the previous pane'],
+  ['enter', 'open the selected task, node or lane, or that of an event'],
   ['esc', 'go back'],
   ['c', 'cancel the selected or open task; asks first'],
   ['d', 'drain the selected or open node; asks first'],
-  ['p, r', 'pause it, resume it'],
-  ['?', 'this help'],
+  ['p, r', 'pause or resume the node'],
+  ['?', 'show this help'],
   ['q, ctrl-c', 'quit'],
 ];
 
-/** The picture after a key, and what is to be done. */
+/** Returns the picture after a key, and the act that the key asks for. */
 export function press(picture: Picture, key: Key): Pressed {
   if (key === 'ctrl-c') return { picture, act: 'quit' };
   if (picture.asking) return answer(picture, picture.asking.act, key);
   if (picture.isHelp) return { picture: { ...picture, isHelp: false } };
-  // What was said was read by whoever presses the next key.
+  // The next key takes a notice away.
   const seen = { ...picture, notice: undefined };
   switch (key) {
     case 'q':
@@ -68,11 +68,11 @@ export function press(picture: Picture, key: Key): Pressed {
     case 'c':
       return cancel(seen);
     case 'd':
-      return tell(seen, 'drain');
+      return request(seen, 'drain');
     case 'p':
-      return tell(seen, 'pause');
+      return request(seen, 'pause');
     case 'r':
-      return tell(seen, 'resume');
+      return request(seen, 'resume');
     default:
       return { picture: seen };
   }
@@ -81,7 +81,7 @@ export function press(picture: Picture, key: Key): Pressed {
 function answer(picture: Picture, act: Act, key: Key): Pressed {
   const settled = { ...picture, asking: undefined };
   if (key === 'y') return { picture: settled, act };
-  // Neither yes nor no: the question stays.
+  // Any other key leaves the question open.
   return { picture: key === 'n' || key === 'escape' ? settled : picture };
 }
 
@@ -115,11 +115,11 @@ function cancel(picture: Picture): Pressed {
   };
 }
 
-function tell(picture: Picture, verb: 'drain' | 'pause' | 'resume'): Pressed {
+function request(picture: Picture, verb: 'drain' | 'pause' | 'resume'): Pressed {
   const node = targetOf(picture, 'node')?.id;
   if (node === undefined) return { picture: hint(picture, 'node') };
   const act = { verb, node };
-  // A drain gives back what still runs after a while; the others are undone by a key.
+  // A drain can give running tasks back; the others are undone by a key.
   if (verb !== 'drain') return { picture, act };
   return { picture: { ...picture, asking: { question: `drain node ${node}?`, act } } };
 }

@@ -1,12 +1,12 @@
-// How the screen is shared: how many rows each pane has, and which part of a long list is in view.
+// How panes share the screen: the rows of each, and the part of a long list that is in view.
 import { PANES, type Pane } from './picture.ts';
 
-/** A title and one row: less says nothing. */
+/** A title and one row; fewer would be of no use. */
 const PANE_ROWS_MIN = 2;
 
 /**
- * Rows of each pane, titles included. Each pane gets what it wants while there is room; where there is little, the
- * focused one comes first, and a pane that cannot show a row is left out.
+ * Rows of each pane, including its title. Each gets what it wants while there is room. With little room the focused
+ * pane comes first, and a pane that cannot show a row is left out.
  */
 export function paneRows(
   rows: number,

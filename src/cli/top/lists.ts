@@ -34,9 +34,9 @@ export interface Row {
 export interface List {
   columns: readonly Column[];
   rows: readonly Row[];
-  /** What stands there when there are no rows. */
+  /** The text in place of rows when there are none. */
   empty: string;
-  /** Whether it is its end that is in view while nothing is selected. */
+  /** Whether its end is in view while nothing is selected. */
   isTail: boolean;
 }
 
@@ -48,7 +48,7 @@ export function paneList(picture: Picture, pane: Pane): List {
     case 'lanes':
       return laneList(picture);
     case 'tasks':
-      return taskList(picture, picture.tasks, 'nothing runs');
+      return taskList(picture, picture.tasks, 'no running tasks');
     case 'events':
       return eventList(picture);
   }
@@ -60,14 +60,14 @@ export function pageList(picture: Picture, page: Page): List | undefined {
     return taskList(
       picture,
       picture.tasks.filter(({ node }) => node === page.id),
-      'it runs nothing',
+      'no running tasks',
     );
   const found = foundOf(picture);
   if (page.kind === 'lane')
     return taskList(
       picture,
       found?.kind === 'lane' ? found.tasks : [],
-      found ? 'nothing waits' : 'reading ...',
+      found ? 'no waiting tasks' : 'reading ...',
     );
   return undefined;
 }
@@ -78,7 +78,7 @@ export function activeList(picture: Picture): List | undefined {
   return page ? pageList(picture, page) : paneList(picture, picture.focus);
 }
 
-/** Which row of a list is selected. A row that is gone leaves the selection where it stood. */
+/** The index of the selected row. When its row is gone, the selection keeps its position. */
 export function selectedIndex({ rows, isTail }: List, cursor: Cursor | undefined): number {
   if (!cursor) return isTail ? Math.max(0, rows.length - 1) : 0;
   const found = rows.findIndex(({ key }) => key === cursor.key);
@@ -91,18 +91,18 @@ export function activeCursor(picture: Picture): Cursor | undefined {
   return page ? page.cursor : picture.cursors[picture.focus];
 }
 
-/** The same picture with another row of that list selected, as near to `index` as there is one. */
+/** Selects another row of that list: the nearest to `index`. */
 export function select(picture: Picture, list: List, index: number): Picture {
   const at = Math.max(0, Math.min(index, list.rows.length - 1));
   const row = list.rows[at];
   if (!row) return picture;
-  // On its last row, a tail goes on with what comes.
+  // On the last row of a tail, the selection follows new rows.
   const cursor = list.isTail && at === list.rows.length - 1 ? undefined : { key: row.key, index: at };
   if (openPage(picture)) return withPage(picture, { cursor });
   return { ...picture, cursors: { ...picture.cursors, [picture.focus]: cursor } };
 }
 
-/** What a key acts upon: the selected row's, else the open page's, if it is of that kind. */
+/** What a key acts on: the target of the selected row, else of the open page, if it is of that kind. */
 export function targetOf(picture: Picture, kind?: Target['kind']): Target | undefined {
   const list = activeList(picture);
   const selected = list?.rows[selectedIndex(list, activeCursor(picture))]?.target;
@@ -123,7 +123,7 @@ function nodeList(picture: Picture): List {
       { title: 'RUN', width: 7 },
       { title: 'CPU', width: 4 },
       { title: 'MEM', width: 4 },
-      { title: 'HEARD', width: 5 },
+      { title: 'SEEN', width: 5 },
       ...(isWide ? [{ title: 'HOST', width: 20 }] : []),
       { title: 'CAPABILITIES', width: 0 },
     ],
@@ -132,16 +132,16 @@ function nodeList(picture: Picture): List {
       target: { kind: 'node', id: view.id },
       cells: () => nodeCells(view, isWide),
     })),
-    empty: picture.status ? 'none: `orch worker` makes a machine one' : '',
+    empty: picture.status ? 'none: start one with `orch worker`' : '',
     isTail: false,
   };
 }
 
 function nodeCells(view: NodeView, isWide: boolean): string[] {
-  const [id = '', state = '', running = '', cpu = '', memory = '', heard = ''] = nodeRow(view);
+  const [id = '', state = '', running = '', cpu = '', memory = '', seen = ''] = nodeRow(view);
   const { host = '-', capabilities = [] } = view.record ?? {};
   const can = oneLine(capabilities.join(',')) || '-';
-  return [oneLine(id), state, running, cpu, memory, heard, ...(isWide ? [oneLine(host)] : []), can];
+  return [oneLine(id), state, running, cpu, memory, seen, ...(isWide ? [oneLine(host)] : []), can];
 }
 
 function laneList(picture: Picture): List {
@@ -167,7 +167,7 @@ function laneList(picture: Picture): List {
       target: { kind: 'lane', id: lane.consumer },
       cells: () => laneCells(lane),
     })),
-    empty: picture.status ? 'none: the first task to a lane creates it' : '',
+    empty: picture.status ? 'none: the first task of a lane creates it' : '',
     isTail: false,
   };
 }
@@ -240,12 +240,12 @@ function eventList(picture: Picture): List {
       target: event.target,
       cells: () => [event.at.slice(11, 19), event.who, event.what, event.why],
     })),
-    empty: 'nothing has happened since you look',
+    empty: 'no events yet',
     isTail: true,
   };
 }
 
-// As wide as its longest name, within reason: what is told of a thing matters as much as what it is called.
+// As wide as the longest name, within reason: the other columns need room too.
 function idColumn({ columns }: Picture, title: string, ids: readonly string[]): Column {
   const longest = ids.reduce((width, { length }) => Math.max(width, length), 12);
   return { title, width: Math.min(longest, Math.max(12, Math.floor(columns / 4))) };

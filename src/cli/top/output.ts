@@ -1,5 +1,5 @@
-// What tasks print: the last line of each that is shown, and the end of the output of the one that is open.
-// Promise: what is read is bounded however much was printed.
+// Reads the output of tasks: the last line of each task in view, and the end of the output of the open one.
+// Promise: the reads are bounded, however much a task printed.
 import type { Bus } from '../../bus/index.ts';
 import {
   decode,
@@ -28,7 +28,7 @@ export async function readLastLines(bus: Bus, tasks: readonly TaskLine[]): Promi
   const found = await Promise.all(
     tasks.slice(0, SHOWN_MAX).map(async ({ id, attempt, node }) => {
       if (attempt === undefined || node === undefined) return [];
-      // Of this attempt alone: what an earlier one said last is no news.
+      // Only of this attempt: the last line of an earlier one is out of date.
       const stored = await bus.streams.last(OUTPUT, outputSubject(id, attempt, node));
       const line =
         stored &&
@@ -53,14 +53,14 @@ export class OutputTail {
     this.#filter = outputFilter(taskId);
   }
 
-  /** Reads what came since the last call, and returns the last lines there are, at most 500. */
+  /** Reads what is new since the last call, and returns the last lines, at most 500. */
   async read(): Promise<PrintedLine[]> {
     if (this.#seq === 0) await this.#readEnd();
-    else await this.#readOn();
+    else await this.#readNew();
     return this.#lines;
   }
 
-  async #readOn(): Promise<void> {
+  async #readNew(): Promise<void> {
     const lines = [...this.#lines];
     for await (const stored of this.#bus.streams.range(OUTPUT, {
       filter: this.#filter,
@@ -73,8 +73,8 @@ export class OutputTail {
     this.#lines = lines.slice(-LINES_MAX);
   }
 
-  // The server finds messages by time, not from the end: so the time before the last chunk is searched, each time ten
-  // times as far back, until there are enough lines, or more to read than they are worth.
+  // The server finds messages by time, not from the end. So this searches the time before the last chunk, each time
+  // ten times as far back, until there are enough lines or too many chunks to read.
   async #readEnd(): Promise<void> {
     const last = await this.#bus.streams.last(OUTPUT, this.#filter);
     if (!last) return;
@@ -106,7 +106,7 @@ function linesOf({ subject, bytes }: Chunk): PrintedLine[] {
   const { attempt } = parseOutputSubject(subject);
   const chunk = tryReadChunk(bytes);
   if (!chunk) return [];
-  const missing = chunk.dropped > 0 ? [{ attempt, text: `... ${chunk.dropped} lines left out` }] : [];
+  const missing = chunk.dropped > 0 ? [{ attempt, text: `... ${chunk.dropped} lines omitted` }] : [];
   return [...missing, ...chunk.lines.map(line => ({ attempt, text: printedLine(line) }))];
 }
 

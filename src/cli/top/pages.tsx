@@ -1,4 +1,4 @@
-// What is drawn in place of the panes: an open task, node or lane, and the help.
+// The pages that replace the panes: an open task, node or lane, and the help.
 import { Box } from 'ink';
 import { colors } from '../print.ts';
 import { Cell } from './cell.tsx';
@@ -19,7 +19,7 @@ export function OpenPage({ picture, page }: { picture: Picture; page: Page }) {
       ) : (
         <>
           <Cell
-            text={colors.bold(`OUTPUT${page.back > 0 ? `, ${page.back} lines before its end` : ''}`)}
+            text={colors.bold(`OUTPUT${page.back > 0 ? `, ${page.back} lines above its end` : ''}`)}
             width={columns}
           />
           <Lines lines={output} width={columns} />
@@ -42,7 +42,7 @@ export function Help({ picture: { columns } }: { picture: Picture }) {
 
 function Lines({ lines, width }: { lines: readonly string[]; width: number }) {
   return lines.map((text, i) => (
-    // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place.
+    // biome-ignore lint/suspicious/noArrayIndexKey: a line has no identity but its position.
     <Cell key={i} text={text} width={width} />
   ));
 }

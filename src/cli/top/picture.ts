@@ -1,4 +1,4 @@
-// What `orch top` shows, as data, and what news does to it. Nothing here knows a terminal or a server.
+// What `orch top` shows, as data, and how updates change it. Nothing here knows a terminal or a server.
 import type { ClusterStatus } from '../../cluster/index.ts';
 import { isActive, type TaskRecord } from '../../protocol/index.ts';
 import type { JournalLine, TaskLine } from '../../tasks/index.ts';
@@ -9,13 +9,13 @@ export const EVENTS_MAX = 200;
 export const PANES = ['nodes', 'lanes', 'tasks', 'events'] as const;
 export type Pane = (typeof PANES)[number];
 
-/** What can be opened and acted upon. A lane goes by the name of its consumer. */
+/** What can be opened and acted on. The id of a lane is the name of its consumer. */
 export interface Target {
   kind: 'task' | 'node' | 'lane';
   id: string;
 }
 
-/** The selected row of a list: its key, and where it stood when it was selected, for when it is gone. */
+/** The selected row of a list: its key, and its position for when the row is gone. */
 export interface Cursor {
   key: string;
   index: number;
@@ -28,7 +28,7 @@ export interface Page extends Target {
   back: number;
 }
 
-/** What a key asks of the cluster. */
+/** What a key does to the cluster. */
 export type Act = { verb: 'cancel'; task: string } | { verb: 'drain' | 'pause' | 'resume'; node: string };
 
 export interface EventLine {
@@ -37,7 +37,7 @@ export interface EventLine {
   who: string;
   what: string;
   why: string;
-  /** What it is about, where that can be opened. */
+  /** The task or node of the event, where it can be opened. */
   target: Target | undefined;
 }
 
@@ -46,7 +46,7 @@ export interface PrintedLine {
   text: string;
 }
 
-/** What the open page is about, where the status does not tell. */
+/** What was read for the open page, beyond the status. */
 export type Found =
   | { kind: 'task'; id: string; record: TaskRecord; history: JournalLine[]; output: PrintedLine[] }
   | { kind: 'lane'; id: string; tasks: TaskLine[]; total: number }
@@ -67,7 +67,7 @@ export interface Picture {
   lastLines: ReadonlyMap<string, string>;
   /** Oldest first. */
   events: readonly EventLine[];
-  /** Why the picture is not of now. */
+  /** Why the picture is out of date. */
   trouble: string | undefined;
   focus: Pane;
   cursors: Readonly<Record<Pane, Cursor | undefined>>;
@@ -79,8 +79,8 @@ export interface Picture {
   isHelp: boolean;
 }
 
-/** What is heard from the cluster or the terminal. */
-export type News =
+/** A change, from the cluster or the terminal. */
+export type Update =
   | { type: 'status'; status: ClusterStatus }
   | { type: 'tasks'; tasks: readonly TaskLine[] }
   | { type: 'changed'; tasks: readonly TaskRecord[] }
@@ -91,7 +91,7 @@ export type News =
   | { type: 'notice'; notice: Notice }
   | { type: 'size'; columns: number; rows: number };
 
-/** Before anything is known. */
+/** The picture before the first read. */
 export const emptyPicture = (columns: number, rows: number): Picture => ({
   columns,
   rows,
@@ -109,40 +109,40 @@ export const emptyPicture = (columns: number, rows: number): Picture => ({
   isHelp: false,
 });
 
-/** The picture after some news. */
-export function learn(picture: Picture, news: News): Picture {
-  switch (news.type) {
+/** Applies an update to the picture. */
+export function applyUpdate(picture: Picture, update: Update): Picture {
+  switch (update.type) {
     case 'status':
-      return { ...picture, status: news.status };
+      return { ...picture, status: update.status };
     case 'tasks':
-      return { ...picture, tasks: news.tasks };
+      return { ...picture, tasks: update.tasks };
     case 'changed':
-      return { ...picture, tasks: withChanges(picture.tasks, news.tasks) };
+      return { ...picture, tasks: withChanges(picture.tasks, update.tasks) };
     case 'lines':
-      return { ...picture, lastLines: withLines(picture, news.lines) };
+      return { ...picture, lastLines: withLines(picture, update.lines) };
     case 'events':
-      return { ...picture, events: [...picture.events, ...news.events].slice(-EVENTS_MAX) };
+      return { ...picture, events: [...picture.events, ...update.events].slice(-EVENTS_MAX) };
     case 'found':
-      return find(picture, news.found);
+      return find(picture, update.found);
     case 'trouble':
-      return { ...picture, trouble: news.trouble };
+      return { ...picture, trouble: update.trouble };
     case 'notice':
-      return { ...picture, notice: news.notice };
+      return { ...picture, notice: update.notice };
     case 'size':
-      return { ...picture, columns: news.columns, rows: news.rows };
+      return { ...picture, columns: update.columns, rows: update.rows };
   }
 }
 
-/** What is on top of the panes. */
+/** The page that is open on top of the panes. */
 export const openPage = (picture: Picture): Page | undefined => picture.pages.at(-1);
 
-/** The same picture with the open page changed. */
+/** Changes the open page. */
 export function withPage(picture: Picture, change: Partial<Page>): Picture {
   const page = openPage(picture);
   return page ? { ...picture, pages: [...picture.pages.slice(0, -1), { ...page, ...change }] } : picture;
 }
 
-/** What was found, if it is about the open page. */
+/** What was read for the open page. */
 export function foundOf(picture: Picture): Found | undefined {
   const { found } = picture;
   return found?.id === openPage(picture)?.id ? found : undefined;
@@ -150,18 +150,18 @@ export function foundOf(picture: Picture): Found | undefined {
 
 function find(picture: Picture, found: Found): Picture {
   const page = openPage(picture);
-  // The page was left while its answer was under way.
+  // The page was closed while it was being read.
   if (found.id !== page?.id) return picture;
   const before = foundOf(picture);
   const next = { ...picture, found };
   if (found.kind !== 'task' || before?.kind !== 'task' || page.back === 0) return next;
-  // Who reads back in the output keeps the place while more of it comes.
+  // A reader who scrolled back keeps the place while more output comes.
   const last = before.output.at(-1);
   const at = last ? found.output.lastIndexOf(last) : -1;
   return at < 0 ? next : withPage(next, { back: page.back + found.output.length - 1 - at });
 }
 
-// Those of tasks that are out of view are kept while the tasks run: they are there at once when they are in view again.
+// Keeps the lines of running tasks that are out of view, to show them at once when they come back into view.
 function withLines({ tasks, lastLines }: Picture, lines: ReadonlyMap<string, string>): Map<string, string> {
   const kept = tasks.flatMap(({ id }) => {
     const line = lines.get(id) ?? lastLines.get(id);
@@ -170,7 +170,7 @@ function withLines({ tasks, lastLines }: Picture, lines: ReadonlyMap<string, str
   return new Map(kept);
 }
 
-// What becomes active is added, what is no longer is taken away; oldest first, as the list comes.
+// Adds tasks that became active and removes those that no longer are; oldest first, like the list.
 function withChanges(tasks: readonly TaskLine[], changed: readonly TaskRecord[]): readonly TaskLine[] {
   if (changed.length === 0) return tasks;
   const byId = new Map(tasks.map(task => [task.id, task]));

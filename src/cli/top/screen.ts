@@ -1,24 +1,24 @@
-// The terminal as something to paint on: the alternate screen, so that what stood there before is there again after.
-// Promises: a frame is painted from the top, line by line, and only the lines that changed; nothing is written beside
-// or below the screen; `leave` can be called twice.
+// Paints frames on the alternate screen of the terminal; leaving it restores what was shown before.
+// Promises: a frame is painted from the top, line by line, and only the lines that changed; nothing is written outside
+// the screen; `leave` can be called twice.
 import { Writable } from 'node:stream';
 
 const ALTERNATE = '\u001b[?1049h';
 const MAIN = '\u001b[?1049l';
 const HIDE_CURSOR = '\u001b[?25l';
 const SHOW_CURSOR = '\u001b[?25h';
-// A character that is wider than was thought must not push the rest of a line to the next.
+// A character that is wider than expected must not push the rest of a line to the next.
 const NO_WRAP = '\u001b[?7l';
 const WRAP = '\u001b[?7h';
 const CLEAR = '\u001b[2J';
 
-/** What a terminal has that does not say. */
+/** Assumed for a terminal that does not report its size. */
 const COLUMNS_DEFAULT = 80;
 const ROWS_DEFAULT = 24;
 
 /**
- * Takes whole frames, each in place of the one before. Ink's own painter moves relative to where it believes the cursor
- * to be, which a resize makes wrong, and clears what the user had scrolled away.
+ * Takes whole frames, each replacing the one before. Ink's own painter moves relative to where it assumes the cursor,
+ * which is wrong after a resize, and clears the user's scrollback.
  */
 export class Screen extends Writable {
   readonly #terminal: NodeJS.WriteStream;
@@ -49,7 +49,7 @@ export class Screen extends Writable {
     this.#terminal.write(`${WRAP}${SHOW_CURSOR}${MAIN}`);
   }
 
-  /** After a resize nobody knows what stands where: the next frame is painted on nothing. */
+  /** Clears the screen after a resize, which moves lines: the next frame is painted in full. */
   wipe(): void {
     if (!this.#isOpen) return;
     this.#painted = [];
@@ -63,7 +63,7 @@ export class Screen extends Writable {
   }
 
   #paint(lines: string[]): void {
-    // Erased before, not after: behind a full line the cursor stands on its last character.
+    // Erases a line before it writes it: after a full line the cursor is still on the last character.
     const changed = lines.flatMap((line, i) =>
       line === this.#painted[i] ? [] : [`\u001b[${i + 1};1H\u001b[K${line}`],
     );

@@ -1,4 +1,4 @@
-// Shows the cluster until somebody quits. Promise: whatever ends it, the terminal is as it was before.
+// Runs `orch top` until the user quits. Promise: however it ends, the terminal is restored.
 import { type Instance, render } from 'ink';
 import type { Bus } from '../../bus/index.ts';
 import { App } from './app.tsx';
@@ -7,7 +7,7 @@ import { type Act, emptyPicture } from './picture.ts';
 import { Screen } from './screen.ts';
 import { Store } from './store.ts';
 
-/** Returns when q or Ctrl-C was pressed, a signal came, or the terminal is gone. Throws what nobody expected. */
+/** Returns after q, Ctrl-C, a signal, or the end of the terminal. Throws unexpected errors. */
 export async function showTop(bus: Bus, actor: string): Promise<void> {
   const screen = new Screen(process.stdout);
   const store = new Store(emptyPicture(screen.columns, screen.rows));
@@ -15,10 +15,10 @@ export async function showTop(bus: Bus, actor: string): Promise<void> {
   const ending = listenForEnd();
   const resize = () => {
     screen.wipe();
-    store.hear({ type: 'size', columns: screen.columns, rows: screen.rows });
+    store.update({ type: 'size', columns: screen.columns, rows: screen.rows });
   };
   const leave = () => screen.leave();
-  // Where nothing below is reached: an exit from elsewhere.
+  // For an exit from elsewhere, which reaches none of the code below.
   process.once('exit', leave);
   process.stdout.on('resize', resize);
   screen.enter();
@@ -26,7 +26,7 @@ export async function showTop(bus: Bus, actor: string): Promise<void> {
   let app: Instance | undefined;
   try {
     app = render(<App store={store} onAct={onAct} />, {
-      // Each frame as a whole; the screen sees to what of it is new.
+      // Ink passes whole frames; the screen paints what changed.
       debug: true,
       stdout: screen as unknown as NodeJS.WriteStream,
       exitOnCtrlC: false,
@@ -38,7 +38,7 @@ export async function showTop(bus: Bus, actor: string): Promise<void> {
   } finally {
     const stopped = feed.stop();
     screen.leave();
-    // Draws once more, and so throws again what drawing has thrown.
+    // Draws once more, and so throws again what drawing threw.
     app?.unmount();
     await stopped;
     process.stdout.off('resize', resize);
@@ -47,7 +47,7 @@ export async function showTop(bus: Bus, actor: string): Promise<void> {
   }
 }
 
-// A key, a signal, the terminal's end, or an error that nobody caught.
+// Ends on a key, a signal, the end of the terminal, or an uncaught error.
 function listenForEnd(): { ended: Promise<void>; end(): void; forget(): void } {
   let end = () => {};
   let fail = (_: unknown) => {};
@@ -64,7 +64,7 @@ function listenForEnd(): { ended: Promise<void>; end(): void; forget(): void } {
     forget: () => {
       for (const name of signals) process.off(name, end);
       process.stdin.off('end', end);
-      // `fail` stays, and is heard no more: a request that the closing connection cuts off may throw where nobody waits.
+      // `fail` stays registered, without effect: a request cut off by the closing connection may still throw.
     },
   };
 }

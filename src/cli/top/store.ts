@@ -1,5 +1,5 @@
-// The one picture that is shown, and who wants to hear that it is another one.
-import { learn, type News, type Picture } from './picture.ts';
+// Holds the picture that is shown, and notifies its listeners when it changes.
+import { applyUpdate, type Picture, type Update } from './picture.ts';
 
 export class Store {
   #picture: Picture;
@@ -22,7 +22,7 @@ export class Store {
     for (const listener of this.#listeners) listener();
   }
 
-  hear(news: News): void {
-    this.set(learn(this.#picture, news));
+  update(update: Update): void {
+    this.set(applyUpdate(this.#picture, update));
   }
 }

@@ -1,4 +1,4 @@
-// A list as a table: a title line, then its rows, the selected one marked.
+// A list as a table: a title line, then its rows with the selected one marked.
 import { Box } from 'ink';
 import { colors } from '../print.ts';
 import { Cell } from './cell.tsx';
@@ -25,7 +25,7 @@ export function Table({
   const columns = fitted(list.columns, width - MARK_WIDTH);
   const titles = columns.map((column, i) => colors.bold(i === 0 ? '' : column.title));
   const name = rows.length === 0 || isTail ? title : `${title} ${rows.length}`;
-  // The first column is named by the list itself; the brackets are for who sees no colours.
+  // The list names its first column; the brackets mark the focus where there are no colours.
   titles[0] = hasFocus ? colors.inverse(`[${name}]`) : colors.bold(name);
   return (
     <Box flexDirection="column">
@@ -66,7 +66,7 @@ function Line({
   );
 }
 
-// The last column has what the others leave; those that find no room are left out.
+// The last column gets the rest of the width; columns that do not fit are left out.
 function fitted(columns: readonly Column[], width: number): Column[] {
   const fit: Column[] = [];
   let left = width;

@@ -1,13 +1,13 @@
-// Text from tasks and strangers, made fit to stand in a row.
+// Makes text from tasks and other clients safe and short enough for one row.
 import { stripVTControlCharacters } from 'node:util';
 import { safe } from '../print.ts';
 
-/** No terminal is wider, and a line of output may be long. */
+/** Wider than any terminal; a line of output can be longer. */
 const ROW_LENGTH_MAX = 1_000;
 
-/** A line that was printed, with its indentation: nothing in it moves the cursor or turns the row around. */
+/** A printed line with its indentation, without anything that moves the cursor or changes the direction of text. */
 export function printedLine(text: string): string {
-  // What a progress bar has overwritten is not shown on a terminal either.
+  // A terminal does not show what a progress bar has overwritten either.
   const seen = text.replace(/\r+$/, '').split('\r').at(-1) ?? '';
   return (
     safe(stripVTControlCharacters(seen.slice(0, 4 * ROW_LENGTH_MAX)).replaceAll('\t', '  '))
@@ -17,6 +17,6 @@ export function printedLine(text: string): string {
   );
 }
 
-/** The same for text of many lines, as one. */
+/** The same for text of many lines, joined into one. */
 export const oneLine = (text: string): string =>
   printedLine(text.slice(0, 4 * ROW_LENGTH_MAX).replace(/\s+/g, ' ')).trim();

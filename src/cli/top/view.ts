@@ -1,4 +1,4 @@
-// Which rows are on the screen: for whoever draws them, and for whoever reads what they show.
+// Which rows are on the screen. The renderer draws them, and the feed reads the last lines of their tasks.
 import type { TaskLine } from '../../tasks/index.ts';
 import { factLines } from './facts.ts';
 import { firstInView, paneRows } from './layout.ts';
@@ -8,10 +8,10 @@ import { type Cursor, foundOf, openPage, PANES, type Page, type Pane, type Pictu
 /** Two lines at the top, one at the bottom. */
 const BARS_ROWS = 3;
 
-/** A list cut to the rows that it has. */
+/** A list, and the part of it that is in view. */
 export interface ListView {
   list: List;
-  /** Rows on the screen, the title not counted. */
+  /** Rows on the screen, without the title. */
   height: number;
   first: number;
   selected: number;
@@ -21,7 +21,7 @@ export interface PaneView extends ListView {
   pane: Pane;
 }
 
-/** The panes that have room. */
+/** The panes that fit. */
 export function panesInView(picture: Picture): PaneView[] {
   const lists = PANES.map(pane => ({ pane, list: paneList(picture, pane) }));
   const wanted = Object.fromEntries(
@@ -44,10 +44,10 @@ export interface PageView {
   output: string[];
 }
 
-/** The open page: what is told of it is cut before what it holds is. */
+/** The open page. Where there is little room, its facts are cut before its list or output. */
 export function pageInView(picture: Picture, page: Page): PageView {
   const list = pageList(picture, page);
-  // A title line, and a title and a line below the facts at least.
+  // One line is the title; at least two below the facts are the title and a row of the list.
   const rows = bodyRows(picture) - 1;
   const facts = factLines(picture, page).slice(0, Math.max(0, rows - 2));
   const height = Math.max(0, rows - facts.length - 1);
