@@ -198,6 +198,8 @@ export interface NodeRecord {
   waitingAgents: string[];
   /** What it can do beyond running tasks: `memory` where its agents have one. */
   features: string[];
+  /** What does not work on this node, a line each: why its agents have no memory. */
+  problems: string[];
   /** `cpuPercent` and `memoryPercent` of the machine, 0 to 100. */
   metrics: {
     cpuPercent: number;
