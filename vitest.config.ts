@@ -7,7 +7,7 @@ export default defineConfig({
   define: { __ORCH_VERSION__: JSON.stringify('0.0.0-test') },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/containers/**', 'test/bench/smoke/**', 'test/examples/installs/**'],
+    exclude: ['test/containers/**', 'test/bench/smoke/**', 'test/examples/installs/**', 'test/package/**'],
     globalSetup: ['test/support/find-server.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -30,14 +30,16 @@ export class Orch implements Disposable {
   readonly #children = new Set<ChildProcess>();
   readonly home = mkdtempSync(join(tmpdir(), 'orch-home-'));
   readonly url: string | undefined;
+  readonly #main: string;
   env: NodeJS.ProcessEnv = {};
 
-  constructor(url?: string) {
+  constructor(url?: string, main = MAIN) {
     this.url = url;
+    this.#main = main;
   }
 
   start(words: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}): Running {
-    const child = spawn(process.execPath, [MAIN, ...words], {
+    const child = spawn(process.execPath, [this.#main, ...words], {
       env: {
         PATH: process.env['PATH'],
         HOME: this.home,
