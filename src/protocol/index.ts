@@ -1,4 +1,6 @@
-// The wire as data. Nothing here talks to a server; `subjects.md` says the same in prose, and a test compares them.
+// The wire as data: subjects, streams, schemas and encodings. Nothing here connects to a server. `subjects.md` describes
+// the same in prose, and a test compares the two.
+export * from './canonical.ts';
 export * from './codec.ts';
 export * from './duration.ts';
 export * from './errors.ts';
@@ -11,4 +13,3 @@ export * from './streams.ts';
 export * from './subjects.ts';
 export * from './task.ts';
 export * from './version.ts';
-export * from './whole.ts';

@@ -7,7 +7,7 @@ import {
   encode,
   entrySubject,
   historyFilter,
-  isWholeEntry,
+  isCanonicalEntry,
   JOURNAL,
   JournalEntry,
   laneConsumer,
@@ -21,7 +21,7 @@ import { apply, type Change } from './lifecycle.ts';
 export const taskJournal = new JournalOf<JournalEntry>({
   stream: JOURNAL,
   schema: JournalEntry,
-  isCanonical: isWholeEntry,
+  isCanonical: isCanonicalEntry,
   subject: entrySubject,
   history: historyFilter,
   // The `queued` entry decides nothing: the queue does.

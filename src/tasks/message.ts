@@ -4,8 +4,8 @@ import {
   CONTENT_TYPE,
   decode,
   encodingOf,
+  isCanonicalMessage,
   isPriority,
-  isWholeMessage,
   messageOf,
   OrchError,
   parseAs,
@@ -44,7 +44,7 @@ export function readMessage(delivery: Pick<Delivery, 'subject' | 'headers' | 'by
     // Headers are read where they are asked for, which takes as long as all the rest.
     const isObject = delivery.bytes[0] === OPENING_BRACE;
     const value = decode(delivery.bytes, isObject ? 'json' : encodingOf(delivery.headers?.get(CONTENT_TYPE)));
-    const message = isWholeMessage(value) ? value : parseAs(TaskMessage, value, 'task');
+    const message = isCanonicalMessage(value) ? value : parseAs(TaskMessage, value, 'task');
     message.traceparent = childSpan(message.traceparent ?? tracedBy(delivery.headers));
     return { kind: 'valid', address, message };
   } catch (error) {

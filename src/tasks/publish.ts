@@ -6,8 +6,9 @@ import type { Bus } from '../bus/index.ts';
 import { newNonce, randomHex } from '../journal/index.ts';
 import {
   anyTaskSubject,
+  canonicalCheck,
   encode,
-  isWholeMessage,
+  isCanonicalMessage,
   laneOf,
   OrchError,
   type Priority,
@@ -46,15 +47,22 @@ export interface Published {
   record: TaskRecord;
 }
 
-/** A spec may come from a file. */
-const Spec = z.looseObject({
-  ...TaskMessage.shape,
-  // The publisher sets neither.
-  createdAt: z.unknown().optional(),
-  createdBy: TaskMessage.shape.createdBy.unwrap().optional(),
+// What the subject carries. The values are checked when the subject is built.
+const Address = z.looseObject({
   id: z.string().optional(),
   capabilities: z.array(z.string()).optional(),
   priority: z.string().optional(),
+});
+const hasAddress = canonicalCheck(Address);
+
+// A spec may come from a file.
+const Spec = z.looseObject({
+  ...TaskMessage.shape,
+  // Replaced by the time of publishing.
+  createdAt: z.unknown().optional(),
+  // Without a default of its own: the actor published it.
+  createdBy: TaskMessage.shape.createdBy.unwrap().optional(),
+  ...Address.shape,
 });
 
 /** Marks a queue message as its publisher's own, to distinguish a resend from another publisher's task. */
@@ -116,28 +124,16 @@ export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Prom
   return { id, created: true, state: 'queued', record };
 }
 
-// The schema finds what is wrong where anything is not canonical.
+// Parses only a spec that is not canonical, to fill in what is missing or to report what is wrong.
 function readSpec(
   spec: TaskSpec,
   actor: string,
   createdAt: string,
 ): { given: TaskSpec; message: TaskMessage } {
   const message = hasAddress(spec) ? messageFrom(spec, actor, createdAt) : undefined;
-  if (isWholeMessage(message)) return { given: spec, message };
+  if (isCanonicalMessage(message)) return { given: spec, message };
   const given = parseAs(Spec, spec, 'task') as TaskSpec;
   return { given, message: messageFrom(given, actor, createdAt) as TaskMessage };
-}
-
-// Whether what the message does not carry has its types; the values are looked at one by one.
-function hasAddress(spec: unknown): boolean {
-  if (typeof spec !== 'object' || spec === null) return false;
-  const { id = '', capabilities = [], priority = '' } = spec as Record<string, unknown>;
-  return (
-    typeof id === 'string' &&
-    typeof priority === 'string' &&
-    Array.isArray(capabilities) &&
-    capabilities.every(capability => typeof capability === 'string')
-  );
 }
 
 // Field by field, which is fast; what stands in the subject is left out, and fields that orch does not know are kept.

@@ -5,8 +5,8 @@ import {
   anyTaskSubject,
   decode,
   encode,
-  isWholeEntry,
-  isWholeMessage,
+  isCanonicalEntry,
+  isCanonicalMessage,
   JOURNAL,
   OrchError,
   OUTPUT,
@@ -573,16 +573,16 @@ describe('watching', () => {
     expect(open.filter(id => id.startsWith('open-'))).toEqual(['open-1']);
   });
 
-  test('what orch writes is known for whole at a glance', async () => {
+  test('what orch writes is canonical, so it is read without parsing', async () => {
     const { capabilities, lane } = ownLane();
-    await publishTask(bus, { id: 'whole-1', capabilities, labels: { a: 'b' }, input: 1 }, 'alice');
-    const message = await bus.streams.last(TASKS, anyTaskSubject('whole-1'));
-    expect(isWholeMessage(decode(message?.bytes ?? new Uint8Array()))).toBe(true);
+    await publishTask(bus, { id: 'canonical-1', capabilities, labels: { a: 'b' }, input: 1 }, 'alice');
+    const message = await bus.streams.last(TASKS, anyTaskSubject('canonical-1'));
+    expect(isCanonicalMessage(decode(message?.bytes ?? new Uint8Array()))).toBe(true);
     await (await nextAttempt(bus, 'w1', lane)).done('result');
     const entries = [];
-    for await (const { bytes } of bus.streams.range(JOURNAL, { filter: 'journal.task.whole-1.>' }))
+    for await (const { bytes } of bus.streams.range(JOURNAL, { filter: 'journal.task.canonical-1.>' }))
       entries.push(decode(bytes));
-    expect(entries.map(isWholeEntry)).toEqual([true, true, true]);
+    expect(entries.map(isCanonicalEntry)).toEqual([true, true, true]);
   });
 
   test('a reading at leisure ends when whoever reads stops', async () => {
