@@ -26,6 +26,12 @@ const idledNodes: Rule = ({ nodes }) =>
       : [],
   );
 
+// What a node reports about itself, such as a missing database driver.
+const reportedProblems: Rule = ({ nodes }) =>
+  liveRecords(nodes).flatMap(({ id, problems }) =>
+    problems.map(problem => warning('node', id, `${id}: ${problem}`)),
+  );
+
 const mixedVersions: Rule = ({ nodes }) => {
   const versions = [...new Set(liveRecords(nodes).map(({ version }) => version))].sort(compareVersions);
   return versions.length > 1
@@ -121,6 +127,7 @@ export const liveRecords = (nodes: ClusterFacts['nodes']) =>
 export const NODE_RULES: readonly Rule[] = [
   absentNodes,
   idledNodes,
+  reportedProblems,
   mixedVersions,
   contendedAgents,
   skewedClocks,

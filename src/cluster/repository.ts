@@ -17,7 +17,7 @@ export interface RepositoryState {
   pending: TaskLine[];
 }
 
-/** Throws `unavailable`. A repository that nobody has heard of is empty. */
+/** Throws `unavailable`. A repository without tasks is empty. */
 export async function readRepositoryState(bus: Bus, repo: string): Promise<RepositoryState> {
   const [tasks, known] = await Promise.all([listTasks(bus, { repo }), listAgents(bus)]);
   const running = tasks.filter(({ state }) => isActive(state));

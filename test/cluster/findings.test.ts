@@ -167,6 +167,11 @@ const CASES: readonly [title: string, facts: Partial<ClusterFacts>, found: strin
     ['warning node build-2: build-2 is lost: its key expired', 'warning node build-3: build-3 is paused'],
   ],
   [
+    'what a node reports about itself',
+    { nodes: [node('build-1', { problems: ['no memories: no database driver'] })] },
+    ['warning node build-1: build-1: no memories: no database driver'],
+  ],
+  [
     'different releases of orch',
     { nodes: [...HEALTHY.nodes, node('build-2', { version: '1.1.0' })] },
     ['warning version orch: the nodes run orch 1.0.0 and 1.1.0'],
@@ -222,6 +227,7 @@ describe('what is reported about a cluster', () => {
     const without = all.filter(({ advice }) => advice === undefined);
     expect([...new Set(without.map(({ message }) => message))]).toEqual([
       'ORCH_TASKS is behind on n2',
+      'build-1: no memories: no database driver',
       'could not read the chores: timed out',
     ]);
   });
