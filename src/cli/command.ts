@@ -102,11 +102,11 @@ export async function renderHelp(
 ): Promise<string> {
   const colored = await renderUsage(defineCommand({ meta: { name: `orch ${name}` }, args }) as CommandDef);
   // Its first line is a description; the summary takes its place.
-  const usage = colored.slice(colored.indexOf('\n') + 1).replace(/[ \t]+$/gm, '');
+  const usage = colored.slice(colored.indexOf('\n') + 1);
   return [
     summary,
     ...(details === undefined ? [] : ['', details]),
-    (hasColor ? usage : stripVTControlCharacters(usage)).trimEnd(),
+    (hasColor ? usage : stripVTControlCharacters(usage)).replace(/[ \t]+$/gm, '').trimEnd(),
     '',
     'EXAMPLES',
     '',

@@ -24,14 +24,14 @@ export const askerArg = {
   as: {
     type: 'string',
     valueHint: 'agent',
-    description: 'the agent that asks (default ORCH_AGENT, then ORCH_ACTOR, then this user)',
+    description: 'agent to act as (default ORCH_AGENT, then ORCH_ACTOR, then this user)',
   },
 } as const;
 
 /** The flags of recall and search. */
 export const questionArgs = {
   query: { type: 'positional', required: true, description: 'words to look for' },
-  from: { type: 'string', valueHint: 'agent', description: 'whose memory to ask (default: the agent’s own)' },
+  from: { type: 'string', valueHint: 'agent', description: 'whose memory to ask (default the agent’s own)' },
   all: { type: 'boolean', description: 'ask all memories that the agent may read' },
   group: {
     type: 'string',

@@ -17,7 +17,7 @@ export const taskArgs = {
   id: {
     type: 'string',
     valueHint: 'id',
-    description: 'task id; the same id is queued once (default: a new one)',
+    description: 'task id; the same id is queued once (default a new one)',
   },
   caps: {
     type: 'string',
@@ -28,7 +28,7 @@ export const taskArgs = {
   description: {
     type: 'string',
     valueHint: 'text',
-    description: 'description, for people (default: the first line of the input)',
+    description: 'description, for people (default the first line of the input)',
   },
   repo: {
     type: 'string',
@@ -40,7 +40,7 @@ export const taskArgs = {
   'stall-timeout': {
     type: 'string',
     valueHint: 'duration',
-    description: 'time limit without output or progress (default: no limit)',
+    description: 'time limit without output or progress (default no limit)',
   },
   'max-attempts': {
     type: 'string',
@@ -55,7 +55,7 @@ export const taskArgs = {
   delay: {
     type: 'string',
     valueHint: 'duration',
-    description: 'wait at least this long before the first attempt (default: none)',
+    description: 'wait at least this long before the first attempt (default none)',
   },
 } as const;
 

@@ -48,7 +48,8 @@ export const workerArgs = {
   exec: {
     type: 'string',
     valueHint: 'command',
-    description: 'command that runs a task, with its input on stdin (default sh: the input is a script)',
+    description:
+      'command that runs a task, with its input on stdin (default sh, which runs the input as a script)',
   },
   handler: {
     type: 'string',
@@ -59,7 +60,7 @@ export const workerArgs = {
   node: {
     type: 'string',
     valueHint: 'id',
-    description: 'node id (default: host name and process id)',
+    description: 'node id (default host name and process id)',
   },
   agents: {
     type: 'string',
@@ -69,13 +70,13 @@ export const workerArgs = {
   'memory-dir': {
     type: 'string',
     valueHint: 'folder',
-    description: "folder of the agents' memories (default: in the user's data folder)",
+    description: "folder of the agents' memories (default in the user's data folder)",
   },
   embedder: {
     type: 'string',
     valueHint: 'url',
     description:
-      'OpenAI-compatible address for recall by meaning, such as http://127.0.0.1:11434/v1; key in ORCH_EMBEDDER_KEY\n(default none: recall by words)',
+      'OpenAI-compatible address for recall by meaning, such as http://127.0.0.1:11434/v1; key in ORCH_EMBEDDER_KEY (default none)',
   },
   'embedder-model': {
     type: 'string',
@@ -110,7 +111,7 @@ export const workerArgs = {
   'metrics-port': {
     type: 'string',
     valueHint: '[address:]port',
-    description: 'serve /metrics, /healthz and /readyz there, on 127.0.0.1 without an address (default: off)',
+    description: 'serve /metrics, /healthz and /readyz there, on 127.0.0.1 without an address (default off)',
   },
   'keep-work': { type: 'boolean', description: 'keep the work folders of attempts' },
   'log-level': {

@@ -18,7 +18,7 @@ export const agents = command({
     'resolve asks the node that owns an agent, and prints the subjects of its memory.',
   ].join('\n'),
   args: {
-    action: { type: 'positional', required: false, description: 'resolve (default: list)' },
+    action: { type: 'positional', required: false, description: 'resolve (default list)' },
     agent: { type: 'positional', required: false, description: 'with resolve: the agent' },
     ...jsonArg,
     ...connectionArgs,

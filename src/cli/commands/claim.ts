@@ -18,7 +18,7 @@ export const claim = command({
     id: {
       type: 'positional',
       required: false,
-      description: 'task id (default: the next task that --caps can serve)',
+      description: 'task id (default the next task that --caps can serve)',
     },
     caps: { type: 'string', valueHint: 'a,b', description: 'your capabilities (default none)' },
     lease: {

@@ -10,7 +10,7 @@ export const drainNode = command({
     within: {
       type: 'string',
       valueHint: 'duration',
-      description: "time limit for running tasks (default: the node's --drain-timeout)",
+      description: "time limit for running tasks (default the node's --drain-timeout)",
     },
     ...nodeRequestArgs,
   },

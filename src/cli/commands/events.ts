@@ -21,19 +21,19 @@ export const events = command({
     since: {
       type: 'string',
       valueHint: 'duration',
-      description: 'replay events of this last period first (default: none)',
+      description: 'replay events of this last period first (default none)',
     },
     'no-follow': { type: 'boolean', description: 'with --since: end at the end of the journal' },
-    task: { type: 'string', valueHint: 'id', description: 'only events of this task (default: all)' },
+    task: { type: 'string', valueHint: 'id', description: 'only events of this task (default all)' },
     type: {
       type: 'string',
       valueHint: 'a,b',
-      description: 'only these types: queued, claimed, done, failed ... (default: all)',
+      description: 'only these types: queued, claimed, done, failed ... (default all)',
     },
     actor: {
       type: 'string',
       valueHint: 'id',
-      description: 'only events that this node or user wrote (default: all)',
+      description: 'only events that this node or user wrote (default all)',
     },
     ...jsonArg,
     ...connectionArgs,

@@ -14,7 +14,7 @@ export const expandMemory = command({
     from: {
       type: 'string',
       valueHint: 'agent',
-      description: 'whose memory to ask (default: the agent’s own)',
+      description: 'whose memory to ask (default the agent’s own)',
     },
     'max-tokens': {
       type: 'string',

@@ -12,7 +12,7 @@ export const logs = command({
   args: {
     id: { type: 'positional', required: true, description: 'task id' },
     follow: { type: 'boolean', alias: 'f', description: 'continue until the task ends' },
-    attempt: { type: 'string', valueHint: 'n', description: 'only this attempt (default: all)' },
+    attempt: { type: 'string', valueHint: 'n', description: 'only this attempt (default all)' },
     ...jsonArg,
     ...connectionArgs,
   },

@@ -20,7 +20,7 @@ export const memory = command({
     dir: {
       type: 'string',
       valueHint: 'folder',
-      description: "folder of the memories (default: in the user's data folder)",
+      description: "folder of the memories (default in the user's data folder)",
     },
     to: {
       type: 'string',

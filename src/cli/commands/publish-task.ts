@@ -59,7 +59,7 @@ export const publishTask = command({
     'wait-timeout': {
       type: 'string',
       valueHint: 'duration',
-      description: 'with --wait: stop waiting after this, with exit 7 (default: never)',
+      description: 'with --wait: stop waiting after this, with exit 7 (default never)',
     },
     ...jsonArg,
     ...actorArg,

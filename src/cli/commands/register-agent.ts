@@ -22,17 +22,17 @@ export const registerAgentCommand = command({
     status: {
       type: 'string',
       valueHint: 's',
-      description: `status: ${AGENT_STATUSES.join(', ')} (default: unchanged, at first idle)`,
+      description: `status: ${AGENT_STATUSES.join(', ')} (default unchanged, at first idle)`,
     },
     task: {
       type: 'string',
       valueHint: 'id',
-      description: 'task that it works on (default: unchanged, at first none)',
+      description: 'task that it works on (default unchanged, at first none)',
     },
     description: {
       type: 'string',
       valueHint: 'text',
-      description: 'purpose, for people (default: unchanged, at first none)',
+      description: 'purpose, for people (default unchanged, at first none)',
     },
     ttl: {
       type: 'string',

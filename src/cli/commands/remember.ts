@@ -30,7 +30,7 @@ export const rememberInMemory = command({
       valueHint: 'name',
       description: 'name of the record within this memory (default none)',
     },
-    id: { type: 'string', valueHint: 'id', description: 'record to change (default: a new one)' },
+    id: { type: 'string', valueHint: 'id', description: 'record to change (default a new one)' },
     type: { type: 'string', valueHint: 'word', description: 'kind of the record (default note)' },
     tags: { type: 'string', valueHint: 'a,b', description: 'words to filter by (default none)' },
     links: {
@@ -44,7 +44,7 @@ export const rememberInMemory = command({
     visibility: {
       type: 'string',
       valueHint: 'v',
-      description: `who may read it: ${VISIBILITIES.join(', ')}, never more than the agent allows (default: as the agent)`,
+      description: `who may read it: ${VISIBILITIES.join(', ')}, never more than the agent allows (default as the agent)`,
     },
     'if-version': {
       type: 'string',

@@ -19,24 +19,24 @@ export const tasks = command({
     state: {
       type: 'string',
       valueHint: 'a,b',
-      description: `only these states: ${TASK_STATES.join(', ')} (default: all)`,
+      description: `only these states: ${TASK_STATES.join(', ')} (default all)`,
     },
     lane: {
       type: 'string',
       valueHint: 'lane',
-      description: 'only this lane, such as freebsd+rust or any (default: all)',
+      description: 'only this lane, such as freebsd+rust or any (default all)',
     },
-    priority: { type: 'string', valueHint: 'p', description: 'only this priority (default: all)' },
+    priority: { type: 'string', valueHint: 'p', description: 'only this priority (default all)' },
     node: {
       type: 'string',
       valueHint: 'id',
-      description: 'only tasks whose last attempt is or was on this node (default: all)',
+      description: 'only tasks whose last attempt is or was on this node (default all)',
     },
-    repo: { type: 'string', valueHint: 'name', description: 'only tasks of this repository (default: all)' },
+    repo: { type: 'string', valueHint: 'name', description: 'only tasks of this repository (default all)' },
     'older-than': {
       type: 'string',
       valueHint: 'duration',
-      description: 'only tasks published longer ago than this (default: all)',
+      description: 'only tasks published longer ago than this (default all)',
     },
     limit: {
       type: 'string',

@@ -40,7 +40,7 @@ export const transition = command({
     ticket: {
       type: 'string',
       valueHint: 'json',
-      description: 'ticket of a claim on another machine, from `orch claim --json` (default: as saved here)',
+      description: 'ticket of a claim on another machine, from `orch claim --json` (default as saved here)',
     },
     ...jsonArg,
     ...connectionArgs,

@@ -41,7 +41,7 @@ export const up = command({
     data: {
       type: 'string',
       valueHint: 'folder',
-      description: "folder for the server's data (default: in the user's data folder)",
+      description: "folder for the server's data (default in the user's data folder)",
     },
     sync: {
       type: 'string',
