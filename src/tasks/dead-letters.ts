@@ -1,5 +1,7 @@
 // Dead letters: the message of a task that failed for good is copied before it leaves the queue, so that a retry
-// finds the input again, also when a process dies in between.
+// finds the input again, whichever process dies in between.
+// Promise: the copy outlives the retry. The next attempt may fail while the retry is still under way, and would find
+// the copy there and write none; it expires with the journal.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Stored } from '../bus/index.ts';
 import {
@@ -54,7 +56,6 @@ export async function retryTask(bus: Bus, taskId: string, actor: string): Promis
   }
   await bus.lanes.ensure(record.priority, record.lane);
   await enqueueAgain(bus, record, dead);
-  await bus.streams.deleteMessage(DEAD, dead.seq);
   return record;
 }
 

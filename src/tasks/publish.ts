@@ -1,6 +1,5 @@
-// Publishing a task: its queue message and its `queued` entry are written side by side, and it is published when both
-// are acknowledged. The queue decides whether the task is new. The journal entry goes out first, so that on one server
-// no claim can come before it; where one does (another leader), the claim stands and the entry is not needed.
+// Publishing a task: its queue message and its `queued` entry. It is published when the queue has acknowledged.
+// Promise: nothing that entered the queue is taken back. A publisher cannot know that no worker has it.
 import * as z from 'zod';
 import type { Bus } from '../bus/index.ts';
 import { newNonce, randomHex } from '../journal/index.ts';
@@ -25,7 +24,7 @@ import {
   taskSubject,
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
-import { append, appendQueued, lastEntry } from './journal.ts';
+import { append, appendQueued, type JournalLine, lastEntry } from './journal.ts';
 import { isUnpublished, queuedRecord } from './lifecycle.ts';
 import { childSpan } from './trace.ts';
 
@@ -75,53 +74,114 @@ export const taskIdOf = (given: string | undefined): string =>
 /** A new id: sorts by time, and two machines do not meet. */
 export const newTaskId = (): string => `t${Date.now().toString(36)}-${randomHex(5)}`;
 
+/** A task that is ready to be written. */
+interface Prepared {
+  record: TaskRecord;
+  /** The queue message. */
+  bytes: Uint8Array;
+  nonce: string;
+  actor: string;
+}
+
 /**
  * Publishes a task. Throws `usage` for a field that is not allowed, `too_large` over 512 KiB, and `unavailable` when
  * the queue did not acknowledge: whether the task is queued is then unknown, and publishing the same id again is safe.
  */
 export async function publishTask(bus: Bus, spec: TaskSpec, actor: string): Promise<Published> {
+  return publishAs(bus, spec, actor, spec?.id === undefined);
+}
+
+/** The same where the caller may have drawn a new id itself, so that no other publisher can have it. */
+export async function publishAs(
+  bus: Bus,
+  spec: TaskSpec,
+  actor: string,
+  isNewId: boolean,
+): Promise<Published> {
+  const task = prepare(spec, actor);
+  // A task without a lane is not delivered, and one that was queued is never taken back: a worker may have it already.
+  await bus.lanes.ensure(task.record.priority, task.record.lane);
+  return isNewId ? publishNew(bus, task) : publishNamed(bus, task);
+}
+
+function prepare(spec: TaskSpec, actor: string): Prepared {
   const createdAt = new Date().toISOString();
   const { given, message } = readSpec(spec, actor, createdAt);
   message.traceparent = childSpan(message.traceparent);
-  const id = taskIdOf(given.id);
-  const lane = laneOf(given.capabilities ?? []);
-  const priority = parsePriority(given.priority ?? 'medium');
+  const address = {
+    taskId: taskIdOf(given.id),
+    priority: parsePriority(given.priority ?? 'medium'),
+    lane: laneOf(given.capabilities ?? []),
+  };
   const bytes = encode(message);
   if (bytes.length > TASK_BYTES_MAX) {
     throw new OrchError(
       'too_large',
-      `task ${id} weighs ${bytes.length} bytes, at most ${TASK_BYTES_MAX} are allowed`,
-      {
-        advice: 'put the bulk in a file or a repository and its address in the input',
-      },
+      `task ${address.taskId} weighs ${bytes.length} bytes, at most ${TASK_BYTES_MAX} are allowed`,
+      { advice: 'put the bulk in a file or a repository and its address in the input' },
     );
   }
-  const record = queuedRecord({ taskId: id, priority, lane }, message, createdAt);
-  const nonce = newNonce();
-  const [entry, queued, ready] = await Promise.allSettled([
-    appendQueued(bus, record, actor, nonce),
-    bus.streams.write(taskSubject(priority, lane, id), bytes, {
-      expect: { lastSequence: 0, filter: anyTaskSubject(id) },
-      headers: { [NONCE_HEADER]: nonce },
-    }),
-    bus.lanes.ensure(priority, lane),
+  return { record: queuedRecord(address, message, createdAt), bytes, nonce: newNonce(), actor };
+}
+
+// The id is this publisher's own, so the two writes go side by side. Without its entry the task is queued all the same:
+// the claim writes what is missing.
+async function publishNew(bus: Bus, task: Prepared): Promise<Published> {
+  const [queued] = await Promise.allSettled([
+    enqueue(bus, task),
+    appendQueued(bus, task.record, task.actor, task.nonce),
   ]);
-  if (ready.status === 'rejected') {
-    // No lane would ever deliver it.
-    if (queued.status === 'fulfilled' && queued.value.kind === 'stored')
-      await bus.streams.deleteMessage(TASKS, queued.value.seq);
-    throw ready.reason;
-  }
   if (queued.status === 'rejected') throw queued.reason;
-  if (queued.value.kind !== 'stored') {
-    const inQueue = await bus.streams.last(TASKS, anyTaskSubject(id), 'leader');
-    if (inQueue?.headers?.get(NONCE_HEADER) === nonce) return { id, created: true, state: 'queued', record };
-    return existing(bus, record);
-  }
-  if (entry.status === 'fulfilled' && entry.value.kind !== 'stored')
-    return explainConflict(bus, record, actor, nonce, queued.value.seq);
-  // Without its entry the task is queued all the same: the claim writes what is missing.
-  return { id, created: true, state: 'queued', record };
+  // A message that is refused although no one else has the id is this one, sent twice.
+  return { id: task.record.id, created: true, state: 'queued', record: task.record };
+}
+
+// Another publisher may have the id. The journal is written first and decides: a message that is not the task's own
+// never enters the queue, where a worker could take it.
+async function publishNamed(bus: Bus, task: Prepared): Promise<Published> {
+  const { record, nonce } = task;
+  const entry = await appendQueued(bus, record, task.actor, nonce);
+  const before = entry.kind === 'stored' ? undefined : await lastEntry(bus, record.id, 'leader');
+  if (before && !mayBeUnqueued(before, nonce)) return known(before.task);
+  const queued = await enqueue(bus, task);
+  if (queued.kind !== 'stored') return existing(bus, task);
+  if (before && isUnpublished(before.task)) return revive(bus, task, before);
+  return before ? afterLateMessage(bus, task, queued.seq) : created(record);
+}
+
+const created = (record: TaskRecord): Published => ({
+  id: record.id,
+  created: true,
+  state: record.state,
+  record,
+});
+const known = (record: TaskRecord): Published => ({ ...created(record), created: false });
+
+// Whether the queue may lack the message of a known task: its publisher died before it was stored.
+const mayBeUnqueued = (last: JournalLine, nonce: string): boolean =>
+  last.nonce === nonce ||
+  isUnpublished(last.task) ||
+  (last.task.state === 'queued' && last.task.attempt === 0);
+
+function enqueue(bus: Bus, { record, bytes, nonce }: Prepared) {
+  return bus.streams.write(taskSubject(record.priority, record.lane, record.id), bytes, {
+    expect: { lastSequence: 0, filter: anyTaskSubject(record.id) },
+    headers: { [NONCE_HEADER]: nonce },
+  });
+}
+
+// The task was given up because its message never came. A claim at the same moment brings it back too.
+async function revive(bus: Bus, { record, actor }: Prepared, last: JournalLine): Promise<Published> {
+  const again = await append(bus, last.task, { type: 'requeued' }, actor, { fence: last.seq });
+  return created(again.kind === 'written' ? again.record : (again.last?.task ?? record));
+}
+
+// The message of an earlier publisher came and was worked off between the two writes, or ours completes the task. A
+// second message of a task is dropped by the worker that gets it.
+async function afterLateMessage(bus: Bus, { record }: Prepared, queueSeq: number): Promise<Published> {
+  const now = (await lastEntry(bus, record.id, 'leader'))?.task ?? record;
+  const isOurs = now.attempt === 0 || now.queueSeq === queueSeq;
+  return isOurs ? created({ ...record, state: now.state }) : known(now);
 }
 
 // Parses only a spec that is not canonical, to fill in what is missing or to report what is wrong.
@@ -169,36 +229,13 @@ function messageFrom(given: TaskMessageInput, actor: string, createdAt: string):
   return message;
 }
 
-// The queue took the message, but the journal knows the id.
-async function explainConflict(
-  bus: Bus,
-  record: TaskRecord,
-  actor: string,
-  nonce: string,
-  queueSeq: number,
-): Promise<Published> {
-  const last = await lastEntry(bus, record.id, 'leader');
-  const isOurs = last === undefined || last.nonce === nonce || last.task.queueSeq === queueSeq;
-  // An entry whose publisher died before its message was stored is completed by ours; one that was written of the
-  // waiting message came before our own.
-  const isWaiting = last?.task.state === 'queued' && last.task.attempt === 0;
-  if (isOurs || isWaiting)
-    return { id: record.id, created: true, state: last?.task.state ?? 'queued', record };
-  // So is one that was given up because its message never came.
-  // A claim at the same moment has brought it back already.
-  if (isUnpublished(last.task)) {
-    const again = await append(bus, last.task, { type: 'requeued' }, actor, { fence: last.seq });
-    const now = again.kind === 'written' ? again.record : (again.last?.task ?? record);
-    return { id: record.id, created: true, state: now.state, record: now };
-  }
-  await bus.streams.deleteMessage(TASKS, queueSeq);
-  return { id: record.id, created: false, state: last.task.state, record: last.task };
-}
-
-async function existing(bus: Bus, record: TaskRecord): Promise<Published> {
-  const known = (await lastEntry(bus, record.id, 'leader'))?.task ?? (await unclaimedRecord(bus, record.id));
-  if (known) return { id: record.id, created: false, state: known.state, record: known };
-  throw new OrchError('unavailable', `whether task ${record.id} is queued could not be found out`, {
+// The queue has a message of this id: this one, sent twice, or another's.
+async function existing(bus: Bus, { record, nonce }: Prepared): Promise<Published> {
+  const inQueue = await bus.streams.last(TASKS, anyTaskSubject(record.id), 'leader');
+  if (inQueue?.headers?.get(NONCE_HEADER) === nonce) return created(record);
+  const task = (await lastEntry(bus, record.id, 'leader'))?.task ?? (await unclaimedRecord(bus, record.id));
+  if (task) return known(task);
+  throw new OrchError('unavailable', `cannot tell whether task ${record.id} was queued`, {
     advice: 'publish it again with the same --id, which is safe',
   });
 }

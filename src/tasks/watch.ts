@@ -17,7 +17,7 @@ import {
 } from '../protocol/index.ts';
 import { unclaimedRecord } from './cancel.ts';
 import { type JournalLine, lastEntry, taskJournal, tryReadEntry } from './journal.ts';
-import { publishTask, type TaskSpec, taskIdOf } from './publish.ts';
+import { publishAs, type TaskSpec, taskIdOf } from './publish.ts';
 
 /** Events are delivered at most once, so the journal is read this often in any case. */
 const LOOK_AGAIN_MS = 2_000;
@@ -79,7 +79,7 @@ export async function publishAndWait(
   const id = taskIdOf(spec.id);
   const listener = new EndListener(bus, id);
   try {
-    const { created, state } = await publishTask(bus, { ...spec, id }, actor);
+    const { created, state } = await publishAs(bus, { ...spec, id }, actor, spec.id === undefined);
     const isNew = created && state === 'queued';
     // The end of a task that was queued just now cannot have been missed.
     return await untilEnd(bus, listener, signal, async () => (isNew ? undefined : glance(bus, id)));
