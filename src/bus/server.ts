@@ -38,6 +38,11 @@ export class Server {
     return this.#reconnects;
   }
 
+  /** The largest message that the server takes, in bytes; its `max_payload`. */
+  get payloadBytesMax(): number {
+    return this.#link.nc.info?.max_payload ?? 1024 * 1024;
+  }
+
   /** The servers that this was connected to, without credentials. */
   get urls(): string[] {
     const { servers } = this.#link.options;

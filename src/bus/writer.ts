@@ -15,6 +15,8 @@ const RESEND_MS = 2_000;
 /** The pause before a refused write is tried again. */
 const RETRY_MS = 250;
 const SWEEP_MS = 100;
+/** How long a write whose signal aborted is still waited for. */
+const ABORTED_MS = 5_000;
 const LINE_END = /[\r\n]/;
 
 /** What a stream must hold for a write to be accepted. */
@@ -29,6 +31,8 @@ export interface WriteOptions {
   headers?: Readonly<Record<string, string>>;
   /** Default: the writer's. */
   timeoutMs?: number;
+  /** Once it is aborted, the write is waited for at most 5 s more. Looked at ten times a second. */
+  signal?: AbortSignal | undefined;
 }
 
 /** `conflict`: the expectation did not hold. `exists`: the subject already has its one message. */
@@ -39,6 +43,7 @@ interface Waiting {
   bytes: Uint8Array;
   headers: MsgHdrs | undefined;
   deadline: number;
+  signal: AbortSignal | undefined;
   sentAt: number;
   /** The last answer that a later try may change; the message of the deadline's error. */
   refusal: string;
@@ -85,6 +90,7 @@ export class Writer {
         bytes,
         headers: writeHeaders(options),
         deadline: now + (options.timeoutMs ?? this.#timeoutMs),
+        signal: options.signal,
         sentAt: now,
         refusal: 'the server did not acknowledge it in time',
         resolve,
@@ -158,6 +164,10 @@ export class Writer {
   #resendAndExpire(): void {
     const now = performance.now();
     for (const [token, waiting] of this.#waiting) {
+      if (waiting.signal?.aborted) {
+        waiting.signal = undefined;
+        waiting.deadline = Math.min(waiting.deadline, now + ABORTED_MS);
+      }
       if (now >= waiting.deadline) this.#expire(token, waiting.refusal);
       else if (now - waiting.sentAt >= RESEND_MS) this.#send(token, waiting);
     }

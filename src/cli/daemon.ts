@@ -65,13 +65,19 @@ export async function startedUnless<T>(
   return Promise.race([starting, interrupted, gone.then(() => undefined)]);
 }
 
-/** Drains a daemon and stops it, at once at the second signal. Its health endpoints are served until the end. */
+/** How long a daemon may take to end after the second signal, whatever the server or the disk does. */
+const STOP_NOW_MS = 3_000;
+
+/** Stops a daemon: drains it, and stops it at once at the second signal. Its health is served to the end. */
 export async function drain(
   { daemon, health }: { daemon: Daemon; health: HealthServer | undefined },
   drainTimeoutMs: number,
   signals: StopSignals,
 ): Promise<void> {
-  void signals.second.then(() => daemon.stop(0));
+  void signals.second.then(() => {
+    setTimeout(() => process.exit(130), STOP_NOW_MS).unref();
+    return daemon.stop(0);
+  });
   await daemon.stop(drainTimeoutMs);
   await health?.stop();
 }

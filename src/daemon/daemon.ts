@@ -153,9 +153,9 @@ export class Daemon {
     await this.presence.say('resumed');
   }
 
-  /** Drains and leaves; returns when all is written and given back. A second call with 0 hurries the first. */
+  /** Drains and leaves; returns when all is written and given back. A second call with 0 stops at once. */
   stop(drainTimeoutMs = this.#drainTimeoutMs): Promise<void> {
-    if (this.#stopping && drainTimeoutMs === 0) this.#giveBackIn(0);
+    if (this.#stopping && drainTimeoutMs === 0) this.#each(service => service.stopNow?.());
     this.#stopping ??= this.#leave(drainTimeoutMs);
     return this.#stopping;
   }
@@ -166,7 +166,9 @@ export class Daemon {
     this.#logger.info({ running: this.running, drainTimeoutMs }, 'draining');
     const announced = isNew && this.running > 0 ? this.presence.say('draining') : undefined;
     this.#giveBackIn(drainTimeoutMs);
-    await Promise.all([announced, ...this.#services.map(service => service.finish?.())]);
+    await Promise.all(this.#services.map(service => service.finish?.()));
+    // Without a server it would only wait to be late.
+    if (this.#bus.server.isConnected) await announced;
     clearTimeout(this.#drainTimer);
     // Promise 1
     for (const service of this.#services.toReversed()) await service.stop();

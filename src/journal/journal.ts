@@ -19,6 +19,8 @@ export interface AppendOptions {
   fence: number;
   /** Default: the bus's. */
   timeoutMs?: number;
+  /** Ends the write early. */
+  signal?: AbortSignal | undefined;
 }
 
 export class JournalOf<E extends EntryFields> {
@@ -38,10 +40,16 @@ export class JournalOf<E extends EntryFields> {
   }
 
   /** Writes an entry if its fence still stands. Throws `unavailable` when it was not acknowledged in time. */
-  async append(bus: Bus, id: string, entry: E, { fence, timeoutMs }: AppendOptions): Promise<Appended<E>> {
+  async append(
+    bus: Bus,
+    id: string,
+    entry: E,
+    { fence, timeoutMs, signal }: AppendOptions,
+  ): Promise<Appended<E>> {
     const written = await bus.streams.write(this.#kind.subject(id, entry.type, entry.actor), encode(entry), {
       expect: { lastSequence: fence, filter: this.#decided(id) },
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      signal,
     });
     if (written.kind === 'stored') return { kind: 'written', seq: written.seq };
     const stored = await this.#lastStored(bus, id, 'leader');

@@ -109,9 +109,9 @@ export class Presence {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     clearTimeout(this.#timer);
-    await this.#beating;
     // Without a server the key expires, and the node is recorded as lost.
     if (!this.#bus.server.isConnected) return;
+    await this.#beating;
     await this.#key
       ?.giveBack()
       .catch(error => this.#options.onError(error, 'cannot remove the presence key'));

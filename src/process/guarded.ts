@@ -49,6 +49,8 @@ export interface GuardedProcess {
   ended: Promise<GuardedEnd>;
   /** Ends the command; settles with `ended`. Calling it again, or after the end, does nothing more. */
   stop(): Promise<GuardedEnd>;
+  /** Kills the whole group now, without grace; settles with `ended`. */
+  kill(): Promise<GuardedEnd>;
 }
 
 /** Starts a command. A start that fails is an end too. */
@@ -74,6 +76,10 @@ export function startGuarded(options: GuardedOptions): GuardedProcess {
       signalProcess(child, stops, stopSignal);
       const kill = setTimeout(() => signalProcess(child, 'group', 'SIGKILL'), graceMs);
       child.once('exit', () => clearTimeout(kill));
+      return ended;
+    },
+    kill: () => {
+      if (!hasExited(child)) signalProcess(child, 'group', 'SIGKILL');
       return ended;
     },
   };

@@ -152,6 +152,7 @@ export const REASONS = {
   stalled: 'the attempt was silent for longer than stallTimeoutMs',
   'lease-lost': 'the worker fell silent for longer than the lease',
   'result-too-large': 'the result is over 64 MiB',
+  'result-invalid': 'the result cannot be written: it is no JSON, or the server refuses it',
   invalid: 'the message on the queue is not a valid task',
   'released-too-often': 'the task was given back more than 100 times',
   deferred: 'the attempt asked for a later try (exit code 75)',

@@ -1,10 +1,11 @@
 // One attempt at a task: the lease that keeps it, and the fence that lets only its holder write about it.
 // Each write expects the sequence of the attempt's own last write. An attempt that lost its lease is so refused by the
 // server, which is the value `fenced`. The worker must then stop; its result is discarded.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Delivery } from '../bus/index.ts';
 import { newNonce } from '../journal/index.ts';
 import {
-  encode,
+  OrchError,
   RESULT_BYTES_MAX,
   RESULT_INLINE_BYTES_MAX,
   type Reason,
@@ -13,7 +14,12 @@ import {
 import { keepDeadLetter } from './dead-letters.ts';
 import { append, fenceOf, lastEntry } from './journal.ts';
 import { afterFailure, afterRelease, type Change, type Failure, waitMs } from './lifecycle.ts';
+import { type EncodedResult, encodeResult } from './result.ts';
 
+/** How long a result is still uploaded once the worker must give back what it runs. */
+const ABORTED_MS = 5_000;
+/** Room for the rest of an entry beside its result: a record with all its labels. */
+const ENTRY_BYTES_MAX = 32 * 1024;
 /** How long a write about an attempt waits for a server that is away. The fence decides whether it still counts. */
 const PATIENCE_MS = 3_600_000;
 
@@ -24,6 +30,8 @@ export class Attempt {
   readonly #delivery: Delivery;
   /** With the fence it names each write, so that one that is tried again finds itself. */
   readonly #nonce = newNonce();
+  /** Ends waiting writes: the worker must stop. */
+  readonly #signal: AbortSignal | undefined;
   readonly actor: string;
   /** The value that was published; undefined where the attempt was resumed from its lease. */
   readonly input: unknown;
@@ -35,10 +43,17 @@ export class Attempt {
   constructor(
     bus: Bus,
     delivery: Delivery,
-    claim: { actor: string; input?: unknown; record: TaskRecord; fence: number },
+    claim: {
+      actor: string;
+      input?: unknown;
+      record: TaskRecord;
+      fence: number;
+      signal?: AbortSignal | undefined;
+    },
   ) {
     this.#bus = bus;
     this.#delivery = delivery;
+    this.#signal = claim.signal;
     this.actor = claim.actor;
     this.input = claim.input;
     this.record = claim.record;
@@ -75,29 +90,32 @@ export class Attempt {
     return this.#write({ type: 'blocked', question });
   }
 
-  /** The task is done. A result over 64 KiB goes to the object store; one over 64 MiB is a failure of the task. */
+  /**
+   * The task is done. A result over 64 KiB, or near the server's max_payload, goes to the object store; one over 64 MiB
+   * fails the task, and one that JSON cannot carry fails the attempt.
+   */
   async done(result: unknown, exitCode?: number): Promise<Written> {
     const code = exitCode === undefined ? {} : { exitCode };
-    const bytes = result === undefined ? undefined : encode(result);
-    let change: Change;
-    if (bytes === undefined || bytes.length <= RESULT_INLINE_BYTES_MAX) {
-      change = { type: 'done', ...code, ...(result === undefined ? {} : { result }) };
-    } else if (bytes.length <= RESULT_BYTES_MAX) {
-      change = {
-        type: 'done',
-        ...code,
-        resultRef: await this.#bus.objects.put(`${this.id}.${this.record.attempt}`, bytes),
-      };
-    } else {
-      return this.#dieOf({
-        reason: 'result-too-large',
-        error: `a result of ${bytes.length} bytes, at most ${RESULT_BYTES_MAX} are allowed`,
-        ...code,
-      });
+    const encoded = encodeResult(result);
+    if (encoded.kind === 'invalid')
+      return this.fail({ reason: 'result-invalid', error: encoded.error, ...code });
+    if (encoded.kind === 'bytes' && encoded.bytes.length > RESULT_BYTES_MAX) {
+      const error = `a result of ${encoded.bytes.length} bytes, at most ${RESULT_BYTES_MAX} are allowed`;
+      return this.#dieOf({ reason: 'result-too-large', error, ...code });
     }
-    const written = await this.#write(change);
+    const written = await this.#write({ type: 'done', ...code, ...(await this.#stored(result, encoded)) });
     if (written === 'written') this.#delivery.ackLate();
     return written;
+  }
+
+  // The part of the entry that carries the result.
+  async #stored(result: unknown, encoded: EncodedResult) {
+    if (encoded.kind !== 'bytes') return {};
+    const { length } = encoded.bytes;
+    const roomBytes = this.#bus.server.payloadBytesMax - ENTRY_BYTES_MAX;
+    if (length <= RESULT_INLINE_BYTES_MAX && length <= roomBytes) return { result };
+    const name = `${this.id}.${this.record.attempt}`;
+    return { resultRef: await unlessAborted(this.#bus.objects.put(name, encoded.bytes), this.#signal) };
   }
 
   /** The attempt failed: another one after a backoff, or the end as a dead letter. */
@@ -126,7 +144,7 @@ export class Attempt {
 
   // The message is copied before the entry that makes it a dead letter: a retry finds it, whichever process dies in between.
   async #dieOf({ reason, error, exitCode }: Failure): Promise<Written> {
-    await keepDeadLetter(this.#bus, this.id, this.#delivery.queueSeq);
+    await keepDeadLetter(this.#bus, this.id, this.#delivery.queueSeq, this.#signal);
     const written = await this.#write({
       type: 'failed',
       reason,
@@ -142,6 +160,7 @@ export class Attempt {
       fence: this.fence,
       nonce: `${this.#nonce}.${this.fence}.${change.type}`,
       timeoutMs: PATIENCE_MS,
+      signal: this.#signal,
     });
     if (appended.kind === 'conflict') {
       this.isOver = true;
@@ -152,4 +171,19 @@ export class Attempt {
     this.isOver = change.type !== 'started' && change.type !== 'blocked';
     return 'written';
   }
+}
+
+// The object store's own requests know no signal; what they still do some seconds after it is discarded.
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const over = new AbortController();
+  const givenUp = new Promise<never>((_, reject) => {
+    const stop = async () => {
+      await sleep(ABORTED_MS, undefined, { signal: over.signal }).catch(() => {});
+      reject(new OrchError('unavailable', 'given up while the result was being stored'));
+    };
+    if (signal?.aborted) void stop();
+    else signal?.addEventListener('abort', () => void stop(), { once: true, signal: over.signal });
+  });
+  givenUp.catch(() => {});
+  return Promise.race([work, givenUp]).finally(() => over.abort());
 }

@@ -24,6 +24,15 @@ export interface Claimant {
   actor: string;
   /** The lease of the lane that delivered. */
   leaseMs: number;
+  /**
+   * How long the claim waits for its acknowledgement, in milliseconds; default the bus's. A claimant that waits for long
+   * renews the delivery meanwhile: a claim that was stored and is given up burns an attempt that never began.
+   */
+  patienceMs?: number;
+  /** Ends waiting writes of the claim and of its attempt. */
+  signal?: AbortSignal;
+  /** Holds the ids of tasks whose claim is being written just now: whether it is stored is not known yet. */
+  writing?: Set<string>;
 }
 
 /** A delivery of a valid task, and the worker that wants it. */
@@ -109,21 +118,25 @@ async function bury(
   return { kind: 'gone', why: 'failed' };
 }
 
-function writeClaim({ bus, delivery, claimant }: Case, record: TaskRecord, fence: number) {
-  const { actor, leaseMs } = claimant;
+async function writeClaim({ bus, delivery, claimant }: Case, record: TaskRecord, fence: number) {
+  const { actor, leaseMs, patienceMs, signal, writing } = claimant;
   const change = { type: 'claimed', node: actor, queueSeq: delivery.queueSeq, leaseMs } as const;
-  return append(bus, record, change, actor, { fence });
+  const patience = patienceMs === undefined ? {} : { timeoutMs: patienceMs };
+  writing?.add(record.id);
+  try {
+    return await append(bus, record, change, actor, { fence, signal, ...patience });
+  } finally {
+    writing?.delete(record.id);
+  }
 }
 
 function claimed(
   { bus, delivery, claimant, message }: Case,
   { record, seq }: { record: TaskRecord; seq: number },
 ): ClaimOutcome {
-  const { actor } = claimant;
-  return {
-    kind: 'claimed',
-    attempt: new Attempt(bus, delivery, { actor, input: message.input, record, fence: seq }),
-  };
+  const { actor, signal } = claimant;
+  const given = { actor, input: message.input, record, fence: seq, signal };
+  return { kind: 'claimed', attempt: new Attempt(bus, delivery, given) };
 }
 
 // What is not a valid task ends as failed. Where a task of this id was brought back by a retry, it is that one's end;

@@ -20,12 +20,18 @@ const ENQUEUE_TRIES_MAX = 50;
 const ENQUEUE_PAUSE_MS = 100;
 
 /** Copies the queue message with this sequence, if it is still there. */
-export async function keepDeadLetter(bus: Bus, taskId: string, queueSeq: number): Promise<void> {
+export async function keepDeadLetter(
+  bus: Bus,
+  taskId: string,
+  queueSeq: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const message = await bus.streams.bySequence(TASKS, queueSeq, 'leader');
   if (!message) return;
   // Keep the first copy; never overwrite it.
   await bus.streams.write(deadSubject(taskId), message.bytes, {
     expect: { lastSequence: 0, filter: deadSubject(taskId) },
+    signal,
     ...contentType(message.headers?.get(CONTENT_TYPE)),
   });
 }

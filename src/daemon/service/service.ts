@@ -12,6 +12,8 @@ export interface NodeService {
   resume?(): void;
   /** Gives back what runs, now. */
   giveBack?(): void;
+  /** Ends what runs at once, without grace. */
+  stopNow?(): void;
   /** The node is leaving: takes no new work, and returns when nothing runs. */
   finish?(): Promise<void>;
   /** Ends what `start` began. Safe to call where it was never started. */

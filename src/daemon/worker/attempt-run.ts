@@ -5,7 +5,7 @@
 //  2. The end is tried until it is written or refused by the fence; only a worker that must stop now gives up.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../bus/index.ts';
-import { type AgentStatus, messageOf } from '../../protocol/index.ts';
+import { type AgentStatus, messageOf, OrchError } from '../../protocol/index.ts';
 import { type Attempt, childSpan, type Written } from '../../tasks/index.ts';
 import type { AgentDesk, Logger, Telemetry } from '../service/index.ts';
 import { OutputSink } from './output.ts';
@@ -23,8 +23,10 @@ export interface AttemptHost {
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   readonly agents: AgentDesk | undefined;
-  /** True once the worker must stop now. */
-  readonly isGivingUp: boolean;
+  /** True once attempts are being given back: an end that cannot be written now is left to its lease. */
+  readonly isGivingBack: boolean;
+  /** Aborts when the worker must stop at once. */
+  readonly stopNowSignal: AbortSignal;
   /** Frees the attempt's slot while its end is being written. */
   freeWhile(ending: Promise<Written>, free: () => void): Promise<Written>;
 }
@@ -87,6 +89,7 @@ export class AttemptRun {
       node: this.#host.node,
       agent,
       output: this.#output,
+      stopNow: this.#host.stopNowSignal,
       traceparent: childSpan(record.traceparent),
     });
     const task = { id, attempt: record.attempt, input, record };
@@ -97,14 +100,19 @@ export class AttemptRun {
 
   // Promise 2
   async #end(outcome: RunOutcome): Promise<Written> {
+    let ending: Ending = outcome;
     for (;;) {
       try {
-        return await endAttempt(this.#attempt, this.#watch, outcome);
+        return await endAttempt(this.#attempt, this.#watch, ending);
       } catch (error) {
         const fields = { task: this.#attempt.id, error: messageOf(error) };
         this.#host.logger.warn(fields, 'cannot write the end of the attempt');
-        if (this.#host.isGivingUp || this.#host.bus.isClosed) return 'fenced';
-        await sleep(END_RETRY_MS);
+        if (this.#host.isGivingBack || this.#host.bus.isClosed) return 'fenced';
+        const isAway = error instanceof OrchError && error.code === 'unavailable';
+        // Trying again what can never be written would keep the slot for good.
+        if (!isAway && ending.kind === 'unwritable') return 'fenced';
+        if (!isAway) ending = { kind: 'unwritable', error: messageOf(error) };
+        else await sleep(END_RETRY_MS);
       }
     }
   }
@@ -116,10 +124,14 @@ export class AttemptRun {
   }
 }
 
+/** How a run ended, or that its end cannot be written as it is. */
+type Ending = RunOutcome | { kind: 'unwritable'; error: string };
+
 // Promise 1
-function endAttempt(attempt: Attempt, watch: AttemptWatch, outcome: RunOutcome): Promise<Written> {
+function endAttempt(attempt: Attempt, watch: AttemptWatch, outcome: Ending): Promise<Written> {
   const { stopped } = watch;
   if (stopped?.reason === 'fenced') return Promise.resolve('fenced');
+  if (outcome.kind === 'unwritable') return attempt.fail({ reason: 'result-invalid', error: outcome.error });
   // A run that finished before the stop reached it is done.
   if (outcome.kind === 'done') return attempt.done(outcome.result, outcome.exitCode);
   if (stopped?.reason === 'drain') return attempt.release({ reason: 'drain', pause: false });

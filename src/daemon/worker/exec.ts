@@ -58,7 +58,7 @@ async function runCommand(
     files.task,
     JSON.stringify({ id, attempt, priority, lane, description, repo, labels, input }, null, 2),
   );
-  const { child, ended, stop } = startGuarded({
+  const { child, ended, stop, kill } = startGuarded({
     command: ['/bin/sh', '-c', options.command],
     cwd: folder,
     env: taskEnvironment(options.env, {
@@ -75,12 +75,12 @@ async function runCommand(
     stops: 'group',
     graceMs: options.graceMs,
   });
-  const stopListening = addAbortListener(context.signal, stop);
+  const listeners = [addAbortListener(context.signal, stop), addAbortListener(context.stopNow, kill)];
   feed(child, input);
   readLines(child, 'stdout', context.output);
   readLines(child, 'stderr', context.output);
   const end = await ended;
-  stopListening[Symbol.dispose]();
+  for (const listener of listeners) listener[Symbol.dispose]();
   if (end.kind === 'unstartable') return { kind: 'failed', error: end.error };
   const { code, signal } = end;
   if (code === 0) return { ...(await readResult(files.result)), exitCode: 0 };
@@ -130,11 +130,11 @@ function readLines(child: ChildProcess, stream: 'stdout' | 'stderr', output: Out
 async function readResult(
   path: string,
 ): Promise<{ kind: 'done'; result?: unknown } | { kind: 'failed'; error: string }> {
-  const size = await stat(path).then(
-    stats => stats.size,
-    () => undefined,
-  );
-  if (size === undefined) return { kind: 'done' };
+  const stats = await stat(path).catch(() => undefined);
+  if (!stats) return { kind: 'done' };
+  // To read a pipe waits for its writer, in one of the few threads that read all files.
+  if (!stats.isFile()) return { kind: 'failed', error: 'the result is not a regular file' };
+  const { size } = stats;
   // JSON quoting can only add to it.
   if (size > RESULT_BYTES_MAX)
     return {

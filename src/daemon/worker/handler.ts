@@ -49,9 +49,7 @@ export function handlerRunner(handler: Handler): Runner {
     try {
       const returned = handler(task, new HandlerContext(attempt));
       // What returned at once cannot be abandoned.
-      const result = isPromiseLike(returned)
-        ? await Promise.race([returned, abandoned(attempt.signal)])
-        : returned;
+      const result = isPromiseLike(returned) ? await Promise.race([returned, abandoned(attempt)]) : returned;
       return result === undefined ? { kind: 'done' } : { kind: 'done', result };
     } catch (error) {
       return { kind: error instanceof TryLater ? 'deferred' : 'failed', error: messageOf(error) };
@@ -62,12 +60,13 @@ export function handlerRunner(handler: Handler): Runner {
 const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 
-function abandoned(signal: AbortSignal): Promise<never> {
+function abandoned({ signal, stopNow }: RunContext): Promise<never> {
   return new Promise((_, reject) => {
-    signal.addEventListener(
-      'abort',
-      () => void sleep(ABORT_GRACE_MS, undefined, { ref: false }).then(() => reject(signal.reason)),
-      { once: true },
-    );
+    const stop = async () => {
+      await sleep(ABORT_GRACE_MS, undefined, { ref: false, signal: stopNow }).catch(() => {});
+      reject(signal.reason);
+    };
+    if (signal.aborted) void stop();
+    else signal.addEventListener('abort', () => void stop(), { once: true });
   });
 }

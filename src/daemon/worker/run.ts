@@ -42,17 +42,17 @@ export class RunContext {
   readonly output: OutputSink;
   /** W3C trace context of this attempt. */
   readonly traceparent: string;
+  /** Aborts when the worker must stop at once: what runs is ended without grace. */
+  readonly stopNow: AbortSignal;
   readonly #watch: { readonly signal: AbortSignal };
 
-  constructor(
-    watch: { readonly signal: AbortSignal },
-    given: { node: string; agent: string | undefined; output: OutputSink; traceparent: string },
-  ) {
+  constructor(watch: { readonly signal: AbortSignal }, given: Omit<RunContext, 'signal'>) {
     this.#watch = watch;
     this.node = given.node;
     this.agent = given.agent;
     this.output = given.output;
     this.traceparent = given.traceparent;
+    this.stopNow = given.stopNow;
   }
 
   /** Aborts when the attempt must stop; its reason is an AttemptStopped. Made when it is first asked for. */

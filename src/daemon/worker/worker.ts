@@ -1,7 +1,8 @@
 // The worker: takes the tasks that its node is capable of, and runs each as an attempt.
 // Promises:
 //  1. It runs only tasks whose required capabilities it has.
-//  2. A drain takes no new work, lets attempts finish for a while, and gives the rest back to the queue at once.
+//  2. A drain takes no new work, lets attempts finish for a while, and gives the rest back to the queue at once. With
+//     a server that is away it ends too: what cannot be written is left to the end of its lease.
 //  3. A server that is away stops nothing: attempts go on, and their ends are written when it is back.
 import { hostname } from 'node:os';
 import type { Bus, Delivery, Service } from '../../bus/index.ts';
@@ -17,7 +18,7 @@ import {
   parseId,
   parseLastToken,
 } from '../../protocol/index.ts';
-import { claim, type Written } from '../../tasks/index.ts';
+import { type ClaimOutcome, claim, type Written } from '../../tasks/index.ts';
 import {
   type AgentDesk,
   type Logger,
@@ -33,6 +34,12 @@ import type { Runner } from './run.ts';
 export const CONCURRENCY_MAX = 1_000;
 /** A claim that could not be decided goes back after this. */
 const CLAIM_RETRY_MS = 1_000;
+/** How long a claim waits for its acknowledgement; its delivery is renewed meanwhile. */
+const CLAIM_PATIENCE_MS = 3_600_000;
+/** How often pending claims are looked at. */
+const CLAIM_RENEW_MS = 300;
+/** How long a worker that must stop at once waits for what is still being written. */
+const LAST_WRITES_MS = 1_000;
 
 export interface WorkerOptions {
   /** This worker's name; default the host's name and the process id. */
@@ -66,9 +73,16 @@ export class Worker implements NodeService, AttemptHost {
   /** Deliveries that are being claimed, run or ended. */
   readonly #deliveries = new Set<Promise<void>>();
   readonly #undo: (() => void)[] = [];
+  /** Deliveries that are being claimed, with when each was last renewed. */
+  readonly #claims = new Map<Delivery, { leaseMs: number; renewedAt: number }>();
+  /** Tasks whose claim is being written. */
+  readonly #writing = new Set<string>();
   /** Attempts whose end is being written. */
   #ending = 0;
-  #isGivingUp = false;
+  /** Aborts when what runs must be given back: from then on no write is waited for longer than some seconds. */
+  #givingBack = new AbortController();
+  /** Aborts when the worker must stop at once. */
+  readonly #stopNow = new AbortController();
 
   constructor(bus: Bus, options: WorkerOptions) {
     this.node = parseId(options.node ?? defaultNode(), 'node');
@@ -93,8 +107,12 @@ export class Worker implements NodeService, AttemptHost {
     return this.#runs.size;
   }
 
-  get isGivingUp(): boolean {
-    return this.#isGivingUp;
+  get isGivingBack(): boolean {
+    return this.#givingBack.signal.aborted;
+  }
+
+  get stopNowSignal(): AbortSignal {
+    return this.#stopNow.signal;
   }
 
   presence(): Pick<NodeRecord, 'capabilities' | 'capacity'> {
@@ -104,14 +122,16 @@ export class Worker implements NodeService, AttemptHost {
 
   serve(service: Service): void {
     service.serve('holds', holdsSubject(this.node, '*'), ({ subject }) => ({
-      holds: this.#runsOf(parseLastToken(subject)).some(run => run.isAtWork),
+      holds: this.#holds(parseLastToken(subject)),
     }));
   }
 
   /** Returns when the worker is ready for tasks. Throws `unavailable`. */
   async start(): Promise<void> {
     await this.bus.streams.provision();
+    const renewing = setInterval(() => this.#renewClaims(), CLAIM_RENEW_MS);
     this.#undo.push(
+      () => clearInterval(renewing),
       // A single server that was restarted has lost what it kept in memory.
       this.bus.server.onReconnect(() => void this.#provisionAgain()),
       // An event is a hint; the journal is asked.
@@ -130,17 +150,33 @@ export class Worker implements NodeService, AttemptHost {
   }
 
   resume(): void {
-    this.#isGivingUp = false;
+    this.#givingBack = new AbortController();
     this.#dispatcher.resume();
   }
 
+  // Promise 2
   giveBack(): void {
-    this.#isGivingUp = true;
+    this.#givingBack.abort();
     for (const run of this.#runs) run.stop('drain');
+  }
+
+  stopNow(): void {
+    this.giveBack();
+    this.#stopNow.abort();
   }
 
   async finish(): Promise<void> {
     this.pause();
+    const { signal } = this.#stopNow;
+    const stopped = new Promise<void>(resolve => {
+      const end = () => setTimeout(resolve, LAST_WRITES_MS);
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end, { once: true });
+    });
+    await Promise.race([this.#allEnded(), stopped]);
+  }
+
+  async #allEnded(): Promise<void> {
     while (this.#deliveries.size > 0) await Promise.all(this.#deliveries);
   }
 
@@ -176,6 +212,20 @@ export class Worker implements NodeService, AttemptHost {
     return work.finally(() => this.#deliveries.delete(work));
   }
 
+  #holds(taskId: string): boolean {
+    return this.#writing.has(taskId) || this.#runsOf(taskId).some(run => run.isAtWork);
+  }
+
+  // A claim whose acknowledgement is late may be stored: while that is unknown, no other worker gets the delivery.
+  #renewClaims(): void {
+    const now = performance.now();
+    for (const [delivery, claim] of this.#claims) {
+      if (now - claim.renewedAt < claim.leaseMs / 3) continue;
+      claim.renewedAt = now;
+      delivery.working();
+    }
+  }
+
   #runsOf(taskId: string | undefined): AttemptRun[] {
     return [...this.#runs].filter(run => run.taskId === taskId);
   }
@@ -189,7 +239,7 @@ export class Worker implements NodeService, AttemptHost {
     const { subject } = delivery;
     this.telemetry.delivered(delivery.deliveryCount);
     try {
-      const outcome = await claim(this.bus, delivery, { actor: this.node, leaseMs });
+      const outcome = await this.#claim(delivery, leaseMs);
       if (outcome.kind === 'claimed') await this.#run(new AttemptRun(this, outcome.attempt, leaseMs), free);
       else this.logger.debug({ subject, ...outcome }, 'not claimed');
     } catch (error) {
@@ -198,9 +248,24 @@ export class Worker implements NodeService, AttemptHost {
     }
   }
 
+  async #claim(delivery: Delivery, leaseMs: number): Promise<ClaimOutcome> {
+    this.#claims.set(delivery, { leaseMs, renewedAt: performance.now() });
+    try {
+      return await claim(this.bus, delivery, {
+        actor: this.node,
+        leaseMs,
+        patienceMs: CLAIM_PATIENCE_MS,
+        signal: this.#givingBack.signal,
+        writing: this.#writing,
+      });
+    } finally {
+      this.#claims.delete(delivery);
+    }
+  }
+
   async #run(run: AttemptRun, free: () => void): Promise<void> {
     this.#runs.add(run);
-    if (this.#isGivingUp) run.stop('drain');
+    if (this.isGivingBack) run.stop('drain');
     this.#onChange();
     try {
       await run.run(free);
