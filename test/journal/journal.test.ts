@@ -118,7 +118,7 @@ describe('a resent entry', () => {
       const answered = on.streams.write.bind(on.streams);
       on.streams.write = (...args) => {
         on.streams.write = answered;
-        link.cutAnswers();
+        link.cut('client');
         return answered(...args);
       };
       const writing = write(on, id);

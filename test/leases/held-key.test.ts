@@ -133,7 +133,7 @@ describe('a held key', () => {
     const name = newName();
     const on = await nats.bus({ servers: [link.url] });
     const key = await taken(name, 'one', { on, ttlMs: 30_000 });
-    link.cutAnswers();
+    link.cut('client');
     const renewing = key.renew(text('two'), 300);
     await expect(renewing).rejects.toMatchObject({ code: 'unavailable' });
     await until('the renewal to be stored', async () => (await valueOfKey(name)) === 'two');
