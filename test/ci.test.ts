@@ -1,13 +1,19 @@
 // .ci/run with suites that only pretend to run: a `npm` of our own prints what each is to have printed.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'orch-ci-'));
 mkdirSync(join(folder, 'bin'));
-cpSync('.ci/run', join(folder, '.ci/run'));
+mkdirSync(join(folder, '.ci'));
+// With two suites, however many there are.
+const script = readFileSync('.ci/run', 'utf8').replace(
+  /suites=\([^)]*\)/,
+  'suites=("npm test" "npm run other")',
+);
+writeFileSync(join(folder, '.ci/run'), script, { mode: 0o755 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What `npm ci`, `npm test` and each `npm run` do, as lines of shell. */
