@@ -2,7 +2,7 @@
 // What the demo prints: lines that fit a terminal of 80 columns, coloured where that is wanted.
 import colors from 'picocolors';
 
-/** @typedef {Awaited<ReturnType<typeof import('orch').taskHistory>>[number]} JournalLine */
+/** @typedef {import('orch').TaskEvent} JournalLine */
 /** @typedef {Pick<JournalLine, 'type' | 'at' | 'actor' | 'task'>} Entry an event, or a line of the journal */
 /** @typedef {{ type: string, at: string, actor: string, node: { id: string, capabilities: string[] }, reason?: string }} NodeEvent */
 

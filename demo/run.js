@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { connect, followOutput, getTask, listTasks, taskHistory } from 'orch';
+import { connect } from 'orch';
 import { check, checkCancelled, checkTasks, expectedResults, verdict } from './checks.js';
 import { Fleet } from './fleet.js';
 import { FINAL, printError, printEvent, printLine, printNodeEvent, printTable, printTitle } from './print.js';
@@ -73,16 +73,16 @@ async function story() {
   const script = readFileSync(join(DEMO, 'long.sh'), 'utf8');
   await until('publish-task', fleet.run('publish-task', ...about, '-s', url, script));
   await until(`${LONG} to be half-way`, firstLines(orch, LONG, LONG_LINES));
-  const { node: victim = '' } = await until(`the record of ${LONG}`, getTask(orch, LONG));
+  const { node: victim = '' } = await until(`the record of ${LONG}`, orch.getTask(LONG));
   await until(`the death of ${victim}`, fleet.kill(victim));
   printLine(`SIGKILL for ${victim}; silent for ${EXPIRY} it is lost, and its task is free again`);
   await until(`the end of ${LONG}`, ended(LONG));
 
   printTitle('In the end');
-  const tasks = await until('the list of tasks', listTasks(orch));
+  const tasks = await until('the list of tasks', orch.listTasks());
   /** @type {Map<string, Entry[]>} */
   const histories = new Map();
-  for (const { id } of tasks) histories.set(id, await until('a history', taskHistory(orch, id)));
+  for (const { id } of tasks) histories.set(id, await until('a history', orch.taskHistory(id)));
   printTable(tasks, histories);
 
   printTitle('What the cluster says of itself');
@@ -99,7 +99,7 @@ async function story() {
   });
   await until('cancel', fleet.run('cancel', UNSERVED, '--reason', 'nobody can', '-s', url));
   await until(`the end of ${UNSERVED}`, ended(UNSERVED));
-  checkCancelled(await until('a history', taskHistory(orch, UNSERVED)));
+  checkCancelled(await until('a history', orch.taskHistory(UNSERVED)));
   const lost = nodeEvents.filter(({ type }) => type === 'lost').map(({ node }) => node.id);
   check('the killed worker is lost, said once, and nobody else is', lost, [victim]);
 
@@ -166,7 +166,7 @@ function followEvents(url) {
  */
 async function firstLines(orch, id, count) {
   let seen = 0;
-  for await (const { lines } of followOutput(orch, id, halt.signal)) {
+  for await (const { lines } of orch.output(id, { follow: true, signal: halt.signal })) {
     for (const line of lines) printLine(`${id}: ${line}`);
     seen += lines.length;
     if (seen >= count) return;
