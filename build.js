@@ -17,7 +17,7 @@ const { metafile } = await build({
   entryPoints: {
     main: 'src/main.ts',
     index: 'src/index.ts',
-    protocol: 'src/protocol/index.ts',
+    protocol: 'api/protocol.js',
     'sqlite-thread': 'src/memory/database/thread.ts',
   },
   outdir: 'dist',
