@@ -92,8 +92,8 @@ test.each([
     ['--smoke', 'cli', '--summary-export', '/nosuch/x'],
     '--summary-export: cannot write into /nosuch: ENOENT',
   ],
-  [['--smoke', 'cli', '--nats-server', 'package.json'], 'package.json does not run as a nats-server'],
-  [['--smoke', 'durable', '--newer-server', 'nosuch'], 'nosuch does not run as a nats-server'],
+  [['--smoke', 'cli', '--nats-server', 'package.json'], 'package.json is not a nats-server'],
+  [['--smoke', 'durable', '--newer-server', 'nosuch'], 'nosuch is not a nats-server'],
 ])('%j is refused in one line', async (words, line) => {
   const { code, shown } = await runBench(words);
   expect([code, shown]).toEqual([104, expect.stringContaining(line)]);
