@@ -42,7 +42,10 @@ export class Objects {
   }
 
   async #manager() {
-    const [{ Objm }, manager] = await Promise.all([import('@nats-io/obj'), this.#link.manager()]);
-    return new Objm(manager.jetstream());
+    const [{ openObjectStore }, manager] = await Promise.all([
+      import('./object-store.ts'),
+      this.#link.manager(),
+    ]);
+    return openObjectStore(manager.jetstream());
   }
 }

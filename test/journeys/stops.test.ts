@@ -148,6 +148,21 @@ describe('a worker that', () => {
   });
 });
 
+describe('a worker as it is built', () => {
+  test('stores a result that is too large for the journal', async () => {
+    const { orch, bus } = await setting();
+    const worker = await startWorker(orch);
+    const input = 'head -c 100000 /dev/zero | tr "\\0" b > $ORCH_RESULT_FILE';
+    const { id } = await publishTask(bus, { input, maxAttempts: 1 }, 'tester');
+    await until('it to be done', async () => (await getTask(bus, id)).state === 'done');
+    const { resultRef } = await getTask(bus, id);
+    // JSON quotes it.
+    expect((resultRef && (await bus.objects.get(resultRef)))?.length).toBe(100_002);
+    worker.kill('SIGTERM');
+    await worker.finished;
+  });
+});
+
 describe('orch up', () => {
   test('with a task that ignores SIGTERM is gone in time, with its server', async () => {
     const orch = new Orch();
