@@ -21,6 +21,7 @@ import {
   PROTOCOL,
   PROTOCOL_HEADER,
 } from '../protocol/index.ts';
+import { payloadBytesMax } from './connect.ts';
 
 /** What a handler returns to leave the request to another service. */
 export const NO_ANSWER = Symbol('no answer');
@@ -40,7 +41,7 @@ export async function ask(
   timeoutMs: number,
 ): Promise<Asked> {
   const payload = body === undefined ? new Uint8Array() : encode(body);
-  const bytesMax = nc.info?.max_payload ?? 1024 * 1024;
+  const bytesMax = payloadBytesMax(nc);
   if (payload.length > bytesMax) {
     throw new OrchError(
       'too_large',

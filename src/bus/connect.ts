@@ -55,6 +55,9 @@ export interface ServerOptions {
 export const DEFAULT_SERVER = 'nats://127.0.0.1:4222';
 export const REQUEST_TIMEOUT_MS = 5_000;
 
+/** The largest message that the server takes, in bytes: its `max_payload`. */
+export const payloadBytesMax = (nc: NatsConnection): number => nc.info?.max_payload ?? 1024 * 1024;
+
 /** Connects and checks the server. Throws `unavailable`, `unsupported`, `denied` or `usage`. */
 export async function connectToServer(options: ServerOptions): Promise<NatsConnection> {
   const servers = options.servers?.length ? [...options.servers] : [DEFAULT_SERVER];

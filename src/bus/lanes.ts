@@ -5,6 +5,7 @@ import { toOrchError } from './errors.ts';
 import type { Link } from './link.ts';
 import { findLane, type LaneInfo, listLanes, makeLane } from './provision.ts';
 import { LanePull, type PullHandler } from './pull.ts';
+import { subscribe } from './subscribe.ts';
 
 export class Lanes {
   readonly #link: Link;
@@ -53,12 +54,7 @@ export class Lanes {
 
   /** Calls back when a lane's consumer appears anywhere; returns how to stop that. */
   onCreated(callback: () => void): () => void {
-    const subscription = this.#link.nc.subscribe(consumerCreatedAdvisory(TASKS), {
-      callback: error => {
-        if (!error) callback();
-      },
-    });
-    return () => subscription.unsubscribe();
+    return subscribe(this.#link.nc, consumerCreatedAdvisory(TASKS), callback);
   }
 
   /** A worker's end of a lane. */

@@ -1,9 +1,11 @@
 // Results that are too large for the journal, in an object store bucket. There are few of them, so the client's object
 // store is loaded for the first.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { nanos } from '@nats-io/transport-node';
-import { JOURNAL_AGE_DAYS, RESULTS_BUCKET, type ResultReference } from '../protocol/index.ts';
+import { JOURNAL_AGE_DAYS, OrchError, RESULTS_BUCKET, type ResultReference } from '../protocol/index.ts';
 import { toOrchError } from './errors.ts';
 import type { Link } from './link.ts';
+import { ABORTED_MS } from './writer.ts';
 
 export class Objects {
   readonly #link: Link;
@@ -14,9 +16,14 @@ export class Objects {
 
   /**
    * Stores bytes under a name and returns the reference to them; creates the bucket on first use. Objects expire with
-   * the journal entries that refer to them. Throws `unavailable`.
+   * the journal entries that refer to them. Once the signal aborts it is waited for some seconds more, like any write.
+   * Throws `unavailable`.
    */
-  async put(name: string, bytes: Uint8Array): Promise<ResultReference> {
+  put(name: string, bytes: Uint8Array, signal?: AbortSignal): Promise<ResultReference> {
+    return unlessAborted(this.#put(name, bytes), signal);
+  }
+
+  async #put(name: string, bytes: Uint8Array): Promise<ResultReference> {
     try {
       const manager = await this.#manager();
       const store = await manager.create(RESULTS_BUCKET, {
@@ -48,4 +55,19 @@ export class Objects {
     ]);
     return openObjectStore(manager.jetstream());
   }
+}
+
+// The client's object store knows no signal; what it still does some seconds after it is discarded.
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const over = new AbortController();
+  const givenUp = new Promise<never>((_, reject) => {
+    const stop = async () => {
+      await sleep(ABORTED_MS, undefined, { signal: over.signal }).catch(() => {});
+      reject(new OrchError('unavailable', 'given up while the result was being stored'));
+    };
+    if (signal?.aborted) void stop();
+    else signal?.addEventListener('abort', () => void stop(), { once: true, signal: over.signal });
+  });
+  givenUp.catch(() => {});
+  return Promise.race([work, givenUp]).finally(() => over.abort());
 }

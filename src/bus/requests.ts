@@ -1,8 +1,8 @@
 // Core NATS: requests to one or to many, the micro services that answer them, and live subscriptions.
-import type { MsgHdrs } from '@nats-io/transport-node';
 import { type Asked, ask, type GatherOptions, gather } from './ask.ts';
 import type { Link } from './link.ts';
 import type { Service, ServiceOptions } from './service.ts';
+import { type OnMessage, subscribe } from './subscribe.ts';
 
 export class Requests {
   readonly #link: Link;
@@ -29,23 +29,9 @@ export class Requests {
 
   /**
    * Subscribes to live messages; returns how to stop. What the callback throws goes to `onError`, and the subscription
-   * lives on. Headers are parsed on first use.
+   * lives on.
    */
-  subscribe(
-    subject: string,
-    callback: (subject: string, bytes: Uint8Array, message: { headers?: MsgHdrs }) => void,
-    onError: (error: unknown) => void = () => {},
-  ): () => void {
-    const subscription = this.#link.nc.subscribe(subject, {
-      callback: (error, msg) => {
-        if (error) return onError(error);
-        try {
-          callback(msg.subject, msg.data, msg);
-        } catch (thrown) {
-          onError(thrown);
-        }
-      },
-    });
-    return () => subscription.unsubscribe();
+  subscribe(subject: string, callback: OnMessage, onError?: (error: unknown) => void): () => void {
+    return subscribe(this.#link.nc, subject, callback, onError);
   }
 }

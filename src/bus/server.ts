@@ -1,6 +1,6 @@
 // The server at the other end: whether it is there, how often it came back, and what it reports about itself.
 import { OrchError, withoutCredentials } from '../protocol/index.ts';
-import { DEFAULT_SERVER } from './connect.ts';
+import { DEFAULT_SERVER, payloadBytesMax } from './connect.ts';
 import { toOrchError } from './errors.ts';
 import type { Link } from './link.ts';
 
@@ -40,7 +40,7 @@ export class Server {
 
   /** The largest message that the server takes, in bytes; its `max_payload`. */
   get payloadBytesMax(): number {
-    return this.#link.nc.info?.max_payload ?? 1024 * 1024;
+    return payloadBytesMax(this.#link.nc);
   }
 
   /** The servers that this was connected to, without credentials. */

@@ -8,6 +8,7 @@
 //  3. At most IN_FLIGHT_MAX writes wait; one more is refused.
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { OrchError } from '../protocol/index.ts';
+import { payloadBytesMax } from './connect.ts';
 import { API_ERROR } from './errors.ts';
 
 export const IN_FLIGHT_MAX = 65_536;
@@ -16,7 +17,7 @@ const RESEND_MS = 2_000;
 const RETRY_MS = 250;
 const SWEEP_MS = 100;
 /** How long a write whose signal aborted is still waited for. */
-const ABORTED_MS = 5_000;
+export const ABORTED_MS = 5_000;
 const LINE_END = /[\r\n]/;
 
 /** What a stream must hold for a write to be accepted. */
@@ -68,7 +69,7 @@ export class Writer {
 
   /** Stores bytes on a subject. Throws `unavailable` when no acknowledgement came in time, `too_large` over max_payload. */
   write(subject: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<WriteOutcome> {
-    const bytesMax = this.#nc.info?.max_payload ?? 1024 * 1024;
+    const bytesMax = payloadBytesMax(this.#nc);
     if (bytes.length > bytesMax) {
       return Promise.reject(
         new OrchError(

@@ -1,11 +1,9 @@
 // One attempt at a task: the lease that keeps it, and the fence that lets only its holder write about it.
 // Each write expects the sequence of the attempt's own last write. An attempt that lost its lease is so refused by the
 // server, which is the value `fenced`. The worker must then stop; its result is discarded.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, Delivery } from '../bus/index.ts';
 import { newNonce } from '../journal/index.ts';
 import {
-  OrchError,
   RESULT_BYTES_MAX,
   RESULT_INLINE_BYTES_MAX,
   type Reason,
@@ -16,8 +14,6 @@ import { append, fenceOf, lastEntry } from './journal.ts';
 import { afterFailure, afterRelease, type Change, type Failure, waitMs } from './lifecycle.ts';
 import { type EncodedResult, encodeResult } from './result.ts';
 
-/** How long a result is still uploaded once the worker must give back what it runs. */
-const ABORTED_MS = 5_000;
 /** Room for the rest of an entry beside its result: a record with all its labels. */
 const ENTRY_BYTES_MAX = 32 * 1024;
 /** How long a write about an attempt waits for a server that is away. The fence decides whether it still counts. */
@@ -115,7 +111,7 @@ export class Attempt {
     const roomBytes = this.#bus.server.payloadBytesMax - ENTRY_BYTES_MAX;
     if (length <= RESULT_INLINE_BYTES_MAX && length <= roomBytes) return { result };
     const name = `${this.id}.${this.record.attempt}`;
-    return { resultRef: await unlessAborted(this.#bus.objects.put(name, encoded.bytes), this.#signal) };
+    return { resultRef: await this.#bus.objects.put(name, encoded.bytes, this.#signal) };
   }
 
   /** The attempt failed: another one after a backoff, or the end as a dead letter. */
@@ -171,19 +167,4 @@ export class Attempt {
     this.isOver = change.type !== 'started' && change.type !== 'blocked';
     return 'written';
   }
-}
-
-// The object store's own requests know no signal; what they still do some seconds after it is discarded.
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  const over = new AbortController();
-  const givenUp = new Promise<never>((_, reject) => {
-    const stop = async () => {
-      await sleep(ABORTED_MS, undefined, { signal: over.signal }).catch(() => {});
-      reject(new OrchError('unavailable', 'given up while the result was being stored'));
-    };
-    if (signal?.aborted) void stop();
-    else signal?.addEventListener('abort', () => void stop(), { once: true, signal: over.signal });
-  });
-  givenUp.catch(() => {});
-  return Promise.race([work, givenUp]).finally(() => over.abort());
 }
