@@ -4,6 +4,7 @@
 //  2. A drain takes no new work, lets attempts finish for a while, and gives the rest back to the queue at once. With
 //     a server that is away it ends too: what cannot be written is left to the end of its lease.
 //  3. A server that is away stops nothing: attempts go on, and their ends are written when it is back.
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import type { Bus, Delivery, Service } from '../../bus/index.ts';
 import {
@@ -80,9 +81,9 @@ export class Worker implements NodeService, AttemptHost {
   /** Attempts whose end is being written. */
   #ending = 0;
   /** Aborts when what runs must be given back: from then on no write is waited for longer than some seconds. */
-  #givingBack = new AbortController();
+  #givingBack = sharedController();
   /** Aborts when the worker must stop at once. */
-  readonly #stopNow = new AbortController();
+  readonly #stopNow = sharedController();
 
   constructor(bus: Bus, options: WorkerOptions) {
     this.node = parseId(options.node ?? defaultNode(), 'node');
@@ -150,7 +151,7 @@ export class Worker implements NodeService, AttemptHost {
   }
 
   resume(): void {
-    this.#givingBack = new AbortController();
+    this.#givingBack = sharedController();
     this.#dispatcher.resume();
   }
 
@@ -274,6 +275,13 @@ export class Worker implements NodeService, AttemptHost {
       this.#onChange();
     }
   }
+}
+
+// Each attempt listens to it, at most as many as there are slots and ends under way: not a leak.
+function sharedController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function checkConcurrency(concurrency: number): number {

@@ -294,6 +294,80 @@ describe('ending', () => {
   });
 });
 
+describe('a result', () => {
+  const circular: Record<string, unknown> = {};
+  circular['self'] = circular;
+  const throws = () => {
+    throw new Error('no json of me');
+  };
+  test.each<[string, unknown, RegExp]>([
+    ['that refers to itself', circular, /circular/],
+    ['with a bigint', { rows: 10n }, /field "rows" is a bigint/],
+    ['that is a function', () => 1, /it is a function/],
+    ['whose toJSON throws', { toJSON: throws }, /no json of me/],
+    ['that is not a number', { average: Number.NaN }, /field "average" is NaN/],
+    ['that is a map', new Map([['a', 1]]), /it is a Map or Set/],
+  ])(
+    '%s fails its attempt once with the reason, and the next task is served',
+    async (_what, value, error) => {
+      const cap = unique('cap');
+      await using _ = await worker([cap], task => (task.input === 'bad' ? value : 'fine'));
+      const bad = await publishTask(bus, { capabilities: [cap], input: 'bad', maxAttempts: 1 });
+      const good = await publishTask(bus, { capabilities: [cap] });
+      expect(await ended(bad.id)).toMatchObject({
+        state: 'failed',
+        reason: 'result-invalid',
+        error: expect.stringMatching(error),
+      });
+      expect((await ended(good.id)).result).toBe('fine');
+    },
+  );
+
+  test('goes to the object store where the server takes small messages only', async () => {
+    await using small = await TestNats.start({ extraConfig: 'max_payload: 65536' });
+    const client = await small.bus();
+    const results = { inline: 'x'.repeat(1_000), large: 'x'.repeat(65_000), larger: 'x'.repeat(200_000) };
+    const node = await startDaemon(await small.bus(), {
+      handler: task => results[task.input as keyof typeof results],
+    });
+    for (const [input, result] of Object.entries(results)) {
+      const { id } = await publishTask(client, { input, maxAttempts: 1 });
+      const record = await waitForTask(client, id, AbortSignal.timeout(30_000));
+      expect(record.state).toBe('done');
+      const stored = record.resultRef ? await client.objects.get(record.resultRef) : undefined;
+      expect(stored ? decode(stored) : record.result).toBe(result);
+      expect(record.resultRef === undefined).toBe(input === 'inline');
+    }
+    await node.stop(0);
+  });
+});
+
+describe('a claim whose acknowledgement is late', () => {
+  test('is neither taken over nor counted twice while it is not known whether it was stored', async () => {
+    const cap = unique('cap');
+    const late = await nats.bus();
+    const write = late.streams.write.bind(late.streams);
+    late.streams.write = async (subject, ...rest) => {
+      const written = await write(subject, ...rest);
+      // Long enough for the lease to run out, were it not renewed, and for the other worker to take the task over.
+      if (subject.includes('.claimed.')) await letTimePass(3 * TEST_LEASE_MS);
+      return written;
+    };
+    const ran: string[] = [];
+    const slow = await startDaemon(late, {
+      node: unique('late'),
+      capabilities: [cap],
+      handler: () => void ran.push('late'),
+    });
+    const { id } = await publishTask(bus, { capabilities: [cap], maxAttempts: 1 });
+    await until('the claim', async () => (await getTask(bus, id)).state === 'claimed');
+    await using _ = await worker([cap], () => void ran.push('other'));
+    expect(await ended(id)).toMatchObject({ state: 'done', attempt: 1 });
+    expect(ran).toEqual(['late']);
+    await slow.stop(0);
+  });
+});
+
 describe('being asked', () => {
   test('a worker says whether it is at work on a task, in the encoding of the question', async () => {
     const cap = unique('cap');
@@ -377,6 +451,20 @@ describe('a long queue', () => {
 });
 
 describe('stopping', () => {
+  test('many attempts at once warns of no leak', async () => {
+    const cap = unique('cap');
+    const warnings: Error[] = [];
+    const note = (warning: Error) => void warnings.push(warning);
+    process.on('warning', note);
+    const { handler, waiting } = gate();
+    const running = await worker([cap], handler, 30);
+    for (let i = 0; i < 30; i++) await publishTask(bus, { capabilities: [cap] });
+    await until('all to run', () => waiting.length === 30);
+    await running.stop(0);
+    process.off('warning', note);
+    expect(warnings.map(({ name }) => name)).toEqual([]);
+  });
+
   // So long that a task which waits for a lease to run out does not end within the test.
   const LONG_LEASE_MS = 600_000;
 
