@@ -24,7 +24,7 @@ export interface Registration extends Partial<AgentSpec> {
   ttlMs?: number;
 }
 
-/** Registers an agent that has no daemon, or keeps it alive. Throws `conflict` when somebody else has it. */
+/** Registers an agent that has no daemon, or keeps it alive. Throws `conflict` when it has another keeper. */
 export async function registerAgent(bus: Bus, registration: Registration): Promise<AgentRecord> {
   const { owner, ttlMs = AGENT_TTL_MS_DEFAULT, ...given } = registration;
   const bucket = bus.buckets.open(AGENTS);
@@ -44,7 +44,7 @@ export async function registerAgent(bus: Bus, registration: Registration): Promi
   return record;
 }
 
-/** Ends a registration. Throws `not_found`, or `conflict` when it is somebody else's. */
+/** Ends a registration. Throws `not_found`, or `conflict` when it has another keeper. */
 export async function unregisterAgent(
   bus: Bus,
   { agent, owner, host }: { agent: string; owner: string; host: string },

@@ -3,7 +3,6 @@ export type { Chore, ChoreContext } from './chores/index.ts';
 export { Daemon, type DaemonOptions, DRAIN_TIMEOUT_MS } from './daemon.ts';
 export { type HealthServer, serveHealth } from './health.ts';
 export type { Metrics } from './metrics.ts';
-export { SERVICE_NAME } from './requests.ts';
 export { type Logger, silent, type Telemetry } from './service/index.ts';
 export {
   AttemptStopped,
@@ -20,7 +19,6 @@ export {
   type RunOutcome,
   type StopReason,
   TryLater,
-  taskEnvironment,
   Worker,
   type WorkerOptions,
 } from './worker/index.ts';

@@ -14,7 +14,7 @@ import {
 } from '../protocol/index.ts';
 
 /** The name of the micro service that every node is. */
-export const SERVICE_NAME = 'orch-node';
+const SERVICE_NAME = 'orch-node';
 
 /** A node, as the requests need it. */
 interface RequestedNode {

@@ -102,7 +102,7 @@ export interface TaskRecord {
   endedAt?: string | undefined;
   /** Why it is retrying, released, failed or cancelled, see Reasons. */
   reason?: string | undefined;
-  /** What the attempt said of its failure, at most 2,048 characters. */
+  /** Why the attempt failed, at most 2,048 characters. */
   error?: string | undefined;
   /** Exit code of the command. */
   exitCode?: number | undefined;
@@ -177,7 +177,7 @@ export interface NodeRecord {
   startedAt: string;
   /** When this heartbeat was sent, by the node’s clock; ISO 8601. */
   sentAt?: string | undefined;
-  /** How often it is heard of. */
+  /** How often it writes its key. */
   heartbeatMs: number;
   /** How long it may be silent: the TTL of the key. */
   expiryMs: number;
@@ -237,7 +237,7 @@ export interface AgentRecord {
   task?: string | undefined;
   /** The node that owns it; absent for an agent without a daemon. */
   node?: string | undefined;
-  /** Of the node, or of whoever registered it. */
+  /** Of the node, or of the keeper that registered it. */
   incarnation: string;
   /** Name of the machine. */
   host: string;
@@ -285,7 +285,7 @@ export interface MissingNode {
   node: string;
   /** Why not. */
   why: 'late' | 'incompatible' | 'lost' | 'failed';
-  /** What it said, for people. */
+  /** The reason in its own words, for people. */
   detail?: string | undefined;
 }
 
@@ -506,7 +506,7 @@ export interface ForgetQuestion {
   key?: string | undefined;
   /** Only if the record has this version; at least 1. */
   ifVersion?: number | undefined;
-  /** The records to forget; pinned ones only if it says so. */
+  /** The records to forget; pinned ones only where it asks for them. */
   filter?: MemoryConditions | undefined;
 }
 

@@ -7,7 +7,7 @@ export {
   readNodeEntry,
   recentNodeEntries,
 } from './journal.ts';
-export { Presence, type PresenceOptions, readNodeReply } from './presence.ts';
+export { Presence, type PresenceOptions } from './presence.ts';
 export {
   askNode,
   lookAtNode,

@@ -220,7 +220,9 @@ export const ForgetRequest = z
     id: id().optional().describe('the record to forget'),
     key: text(NAME_LENGTH_MAX).optional().describe('the record to forget, by its key'),
     ifVersion: z.int().min(1).optional().describe('only if the record has this version'),
-    filter: MemoryFilter.optional().describe('the records to forget; pinned ones only if it says so'),
+    filter: MemoryFilter.optional().describe(
+      'the records to forget; pinned ones only where it asks for them',
+    ),
   })
   .refine(
     ({ id, key, filter }) => [id, key, filter].filter(way => way !== undefined).length === 1,
@@ -390,7 +392,7 @@ export const MissingNode = z
   .looseObject({
     node: z.string().describe('whose agents are not in the answer'),
     why: z.enum(Object.keys(MISSING) as [Missing, ...Missing[]]).describe('why not'),
-    detail: z.string().optional().describe('what it said, for people'),
+    detail: z.string().optional().describe('the reason in its own words, for people'),
   })
   .describe('A node that should be in a gathered answer and is not.');
 export type MissingNode = z.infer<typeof MissingNode>;

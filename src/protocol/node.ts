@@ -65,7 +65,7 @@ export const NodeRecord = z
     pid: z.int().default(0).describe('process id of the daemon'),
     startedAt: timestamp().describe('start of this incarnation'),
     sentAt: timestamp().optional().describe('when this heartbeat was sent, by the node’s clock'),
-    heartbeatMs: z.int().min(1).default(HEARTBEAT_MS_DEFAULT).describe('how often it is heard of'),
+    heartbeatMs: z.int().min(1).default(HEARTBEAT_MS_DEFAULT).describe('how often it writes its key'),
     expiryMs: z
       .int()
       .min(1)
@@ -143,7 +143,7 @@ export const AgentRecord = z
   .looseObject({
     ...agentTerms,
     node: z.string().optional().describe('the node that owns it; absent for an agent without a daemon'),
-    incarnation: z.string().describe('of the node, or of whoever registered it'),
+    incarnation: z.string().describe('of the node, or of the keeper that registered it'),
     host: z.string().default('unknown').describe('name of the machine'),
     since: timestamp().describe('when it was claimed'),
     ttlMs: z

@@ -208,7 +208,7 @@ export const TaskRecord = z
       .describe('start of the last attempt where starting takes time of its own'),
     endedAt: timestamp().optional().describe('when the last attempt ended'),
     reason: z.string().optional().describe('why it is retrying, released, failed or cancelled, see Reasons'),
-    error: z.string().optional().describe('what the attempt said of its failure, at most 2,048 characters'),
+    error: z.string().optional().describe('why the attempt failed, at most 2,048 characters'),
     exitCode: z.int().optional().describe('exit code of the command'),
     question: z.string().optional().describe('what a blocked attempt waits for'),
     unservableSince: timestamp().optional().describe('since when no live node can serve its lane'),

@@ -29,7 +29,6 @@ export { newTaskId, type Published, publishTask, type TaskSpec } from './publish
 export { flagService, HALF_PUBLISHED_MS, type Repaired, repairTask } from './repair.ts';
 export { childSpan } from './trace.ts';
 export {
-  followOutput,
   followTask,
   getTask,
   type OutputLine,

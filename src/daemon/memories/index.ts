@@ -1,2 +1,2 @@
 // The memories of the agents that a node owns, served.
-export { AGENT_SERVICE_NAME, Memories, type MemoriesOptions } from './memories.ts';
+export { Memories, type MemoriesOptions } from './memories.ts';

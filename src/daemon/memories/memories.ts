@@ -40,7 +40,7 @@ import {
 import type { Logger, NodeService } from '../service/index.ts';
 
 /** The name of the micro service that every owned agent is. */
-export const AGENT_SERVICE_NAME = 'orch-agent';
+const AGENT_SERVICE_NAME = 'orch-agent';
 
 export interface MemoriesOptions {
   /** The folder of all stores. */

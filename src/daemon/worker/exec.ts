@@ -13,7 +13,7 @@ import type { OutputSink } from './output.ts';
 import type { RunContext, RunnableTask, Runner, RunOutcome } from './run.ts';
 
 /** EX_TEMPFAIL of sysexits.h: "try again later". */
-export const EXIT_TRY_LATER = 75;
+const EXIT_TRY_LATER = 75;
 
 /** The command of a worker, and what each attempt is given. */
 export interface ExecOptions {
@@ -92,10 +92,7 @@ async function runCommand(
 }
 
 /** The environment of a task: what the worker was given, less what is orch's or NATS's, plus the task's own. */
-export function taskEnvironment(
-  inherited: NodeJS.ProcessEnv,
-  own: Record<string, string>,
-): NodeJS.ProcessEnv {
+function taskEnvironment(inherited: NodeJS.ProcessEnv, own: Record<string, string>): NodeJS.ProcessEnv {
   const kept = Object.entries(inherited).filter(
     ([key]) => !/^(NATS|ORCH)_/.test(key) && key !== 'TRACEPARENT',
   );

@@ -1,5 +1,5 @@
 // The worker: lanes, slots, attempts, and what runs one.
-export { type ExecOptions, execRunner, taskEnvironment } from './exec.ts';
+export { type ExecOptions, execRunner } from './exec.ts';
 export { type Handler, type HandlerContext, handlerRunner, TryLater } from './handler.ts';
 export {
   AttemptStopped,
